@@ -1,0 +1,1 @@
+//! Recipe to plan to bootable image; knows nothing of Understudy.

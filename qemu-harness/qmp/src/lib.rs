@@ -1,0 +1,1 @@
+//! A QMP client that survives unknown events (QEMU Machine Protocol specification).

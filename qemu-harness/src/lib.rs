@@ -1,0 +1,1 @@
+//! Boots images in QEMU and drives them: console, QMP, networks, disks, power.

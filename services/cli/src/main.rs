@@ -1,0 +1,3 @@
+//! `understudy`, the administrator's command on the box.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The only door from the network: HTTPS for agents.
+
+fn main() {}

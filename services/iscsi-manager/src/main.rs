@@ -1,0 +1,3 @@
+//! Publishes a volume to one initiator and withdraws it.
+
+fn main() {}

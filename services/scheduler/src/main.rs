@@ -1,0 +1,3 @@
+//! The brain: catalogue, timetables, jobs.
+
+fn main() {}

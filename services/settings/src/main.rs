@@ -1,0 +1,3 @@
+//! The box's own configuration: name, network, time, pool.
+
+fn main() {}

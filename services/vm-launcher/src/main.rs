@@ -1,0 +1,3 @@
+//! One isolated QEMU per virtual machine.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Pools, volumes, snapshots, clones.
+
+fn main() {}

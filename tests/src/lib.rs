@@ -1,0 +1,1 @@
+//! End to end, through the doors a user has.

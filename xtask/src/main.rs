@@ -1,0 +1,3 @@
+//! Every command a person types: `cargo xtask VERB`.
+
+fn main() {}
