@@ -118,7 +118,9 @@ mod tests {
 
     #[test]
     fn text_that_is_no_id_is_refused_with_what_was_expected() {
-        for text in ["", "../../etc/passwd", "0123456789ABCDEF0123456789ABCDEF", "0123456789abcdef0123456789abcde"] {
+        for text in
+            ["", "../../etc/passwd", "0123456789ABCDEF0123456789ABCDEF", "0123456789abcdef0123456789abcde"]
+        {
             let error = text.parse::<DiskId>().unwrap_err().to_string();
             assert!(error.contains("disk id"), "{error}");
         }

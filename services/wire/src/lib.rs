@@ -25,8 +25,8 @@ mod report;
 pub use id::{DiskId, JobId, MachineId, RecoveryPointId, TrackerId, VmId};
 pub use order::{Base, IscsiTarget, Order, OrderDisk};
 pub use report::{
-    BlockHash, Disk, DiskReport, Firmware, Interface, Inventory, Kind, MAX_HASHES, Outcome, Partition, PointDisk, Progress,
-    Refusal, Report, Standing,
+    BlockHash, Disk, DiskReport, Firmware, Interface, Inventory, Kind, MAX_HASHES, Outcome, Partition,
+    PointDisk, Progress, Refusal, Report, Standing,
 };
 
 use serde::{Deserialize, Serialize};

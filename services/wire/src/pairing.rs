@@ -40,10 +40,14 @@ pub struct Code {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PairingError {
     /// Not a code at all.
-    #[error("{0:?} is not a pairing code: three groups of digits and letters like 7K4P-9QXM-2HTA are expected; read it again from the box")]
+    #[error(
+        "{0:?} is not a pairing code: three groups of digits and letters like 7K4P-9QXM-2HTA are expected; read it again from the box"
+    )]
     Malformed(String),
     /// The other side does not know the code.
-    #[error("the other side does not know this pairing code: it is mistyped, used up or expired, or something between the two machines pretends to be one of them; ask the box for a new code")]
+    #[error(
+        "the other side does not know this pairing code: it is mistyped, used up or expired, or something between the two machines pretends to be one of them; ask the box for a new code"
+    )]
     NotTheSameCode,
 }
 
@@ -181,7 +185,10 @@ impl Exchange {
             hkdf.expand(label, &mut key).expect("32 bytes is a length HKDF-SHA256 can give");
             key
         };
-        Ok(Keys { agent: derive(b"understudy pairing 1 agent"), appliance: derive(b"understudy pairing 1 box") })
+        Ok(Keys {
+            agent: derive(b"understudy pairing 1 agent"),
+            appliance: derive(b"understudy pairing 1 box"),
+        })
     }
 }
 
