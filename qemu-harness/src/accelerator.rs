@@ -140,6 +140,7 @@ fn probe_firmware() -> Vec<u8> {
         0xe6, 0xf4,                                     // out 0xf4, al
         0xf4,                                           // hlt
         0xeb, 0xfd,                                     // jmp to the hlt
+        0x90, 0x90,                                     // (alignment)
         // 0xff040: null, flat code and flat data descriptors; 0xff058: the table's limit and address
         0, 0, 0, 0, 0, 0, 0, 0,
         0xff, 0xff, 0, 0, 0, 0x9a, 0xcf, 0,

@@ -45,9 +45,7 @@ impl Frame {
             return Err(ControlCharacter(character));
         }
         let mut lines = vec!["c=".to_owned()];
-        lines.extend(
-            pieces(command).map(|piece| format!("c=${{c}}{}", shell_quoted(piece).replace('\n', "\r"))),
-        );
+        lines.extend(pieces(command).map(|piece| format!("c=${{c}}{}", shell_quoted(piece))));
         lines.push(format!(
             "printf '\\n%s%s\\n' '<{id}:' 'begin>'; (eval \"$c\") </dev/null 2>&1; printf '\\n%s%s%s>\\n' '<{id}:' 'end:' \"$?\"",
             id = self.id

@@ -34,7 +34,7 @@ impl Shell {
         let frame = Frame::new();
         let ready = frame.ready();
         loop {
-            console.send_line(&format!("{KILL_LINE}{}", frame.greeting()))?;
+            type_line(&console, &format!("{KILL_LINE}{}", frame.greeting()))?;
             let found = |text: &str, _| text.find(&ready).map(|at| ((), at + ready.len()));
             let one_try = deadline.at_most(ONE_TRY);
             match console.wait_for("a shell's answer", one_try, found) {
@@ -47,10 +47,10 @@ impl Shell {
         let shell = Shell { console, one_at_a_time: Mutex::new(()) };
         // Each on a line of its own, as a shell may not know an option and give the line up: no line editor, which
         // would treat tabs as a wish; no colours; no kernel messages between the lines of output.
-        shell.console.send_line("set +o emacs")?;
-        shell.console.send_line("set +o vi")?;
-        shell.console.send_line("export TERM=dumb PAGER=cat SYSTEMD_PAGER=cat SYSTEMD_COLORS=0")?;
-        shell.console.send_line("dmesg -n 1")?;
+        type_line(&shell.console, "set +o emacs")?;
+        type_line(&shell.console, "set +o vi")?;
+        type_line(&shell.console, "export TERM=dumb PAGER=cat SYSTEMD_PAGER=cat SYSTEMD_COLORS=0")?;
+        type_line(&shell.console, "dmesg -n 1")?;
         shell.run("true", deadline)?;
         Ok(shell)
     }
@@ -64,7 +64,7 @@ impl Shell {
             Error::Asked(format!("`{command}` cannot be typed: {:?} would be taken as a key", refused.0))
         })?;
         for line in lines {
-            self.console.send_line(&line)?;
+            type_line(&self.console, &line)?;
         }
         let waiting_for = format!("the end of `{command}`");
         let ended = self.console.wait_for(&waiting_for, deadline, |text, old| frame.find(text, old));
@@ -93,4 +93,10 @@ impl Shell {
     pub fn console(&self) -> &Console {
         &self.console
     }
+}
+
+/// With a newline: a line editor like bash's switches the terminal's translation of Enter off and on again, so that what
+/// is typed ahead with Enter would never become a line.
+fn type_line(console: &Console, line: &str) -> Result<()> {
+    console.send(format!("{line}\n").as_bytes())
 }
