@@ -133,7 +133,7 @@ fn check(spec: &VmBuilder) -> Result<()> {
     if let Some(port) = spec.ports.iter().find(|port| !plain(&port.name)) {
         return refused("a port", &port.name);
     }
-    if spec.memory < Bytes::mib(1) || spec.memory.get() % Bytes::mib(1).get() != 0 {
+    if spec.memory < Bytes::mib(1) || !spec.memory.get().is_multiple_of(Bytes::mib(1).get()) {
         return Err(Error::Asked(format!("{} cannot have {}; take whole MiB", spec.name, spec.memory)));
     }
     Ok(())

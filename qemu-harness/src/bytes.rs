@@ -32,7 +32,7 @@ impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let exact = [(30, "GiB"), (20, "MiB"), (10, "KiB")]
             .into_iter()
-            .find(|(shift, _)| self.0 > 0 && self.0 % (1 << shift) == 0);
+            .find(|(shift, _)| self.0 > 0 && self.0.is_multiple_of(1 << shift));
         match exact {
             Some((shift, unit)) => write!(f, "{} {unit}", self.0 >> shift),
             None => write!(f, "{} bytes", self.0),

@@ -1,4 +1,5 @@
 //! Real machines under QEMU, with its BIOS and no operating system: launched, watched, paused, cut and frozen.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};

@@ -72,7 +72,7 @@ impl PreparedDisk {
                 (file, Format::Qcow2, size)
             }
             Source::Blank(size) => {
-                if size.get() == 0 || size.get() % 512 != 0 {
+                if size.get() == 0 || !size.get().is_multiple_of(512) {
                     return Err(Error::Asked(format!(
                         "disk {name} cannot have {size}; take a multiple of 512 bytes"
                     )));
