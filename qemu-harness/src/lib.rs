@@ -29,7 +29,6 @@ pub use error::Error;
 pub use firmware::Firmware;
 pub use network::{Mac, Network, Traffic, UserNic};
 pub use qmp;
-pub use regex::Regex;
 pub use serial_port::SerialPort;
 pub use snapshot::{FrozenDisk, zero_block_hash};
 pub use vm::Vm;

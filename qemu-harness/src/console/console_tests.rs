@@ -95,11 +95,17 @@ fn a_shell_that_comes_late_is_found() {
 fn matches_follow_one_another() {
     let (console, mut machine) = scripted();
     machine.write_all(b"\x1b[32mok\x1b[m one\r\nok two\r\nbox login: ").unwrap();
-    assert_eq!(console.expect("ok", ENOUGH).unwrap().before, "");
-    let second = console.expect(regex::Regex::new(r"ok (\w+)").unwrap(), ENOUGH).unwrap();
-    assert_eq!((second.before.as_str(), second.groups), (" one\n", vec!["two".to_owned()]));
+    assert_eq!(console.expect("ok", ENOUGH).unwrap().before(), "");
+    let second = console.expect(r"ok (\w+)", ENOUGH).unwrap();
+    assert_eq!((second.before(), second.text(), second.group(1)), (" one\n", "ok two", "two"));
     console.expect("login: ", ENOUGH).unwrap();
     assert!(console.text().starts_with("ok one\n"));
+    machine.write_all(b"one more prompt\r\n").unwrap();
+    console.expect("one more", ENOUGH).unwrap();
+    console.skip_shown();
+    assert!(console.expect("prompt", SOON).is_err());
+    machine.write_all(b"box login: ").unwrap();
+    console.expect(Pattern::text("box login: "), ENOUGH).unwrap();
     assert!(console.screen().trim_end().ends_with("box login:"), "{:?}", console.screen());
 }
 
@@ -111,7 +117,7 @@ fn what_does_not_come_is_an_error_with_the_last_lines_and_the_log() {
     let said = console.expect("login:", SOON).unwrap_err().to_string();
     assert_eq!(
         said,
-        "box ttyS0: nothing matched `login:` within 0.05 s; the last lines of /run/box/ttyS0.log:\n    \
+        "box ttyS0: nothing matched /login:/ within 0.05 s; the last lines of /run/box/ttyS0.log:\n    \
          | starting network\n    | no carrier"
     );
 }

@@ -73,8 +73,14 @@ impl Console {
     /// Waits until the console shows `what`, which may have been shown before, but after the previous match.
     pub fn expect(&self, what: impl Into<Pattern>, deadline: impl Into<Deadline>) -> Result<Match> {
         let what = what.into();
-        let found = self.wait_for(&what.to_string(), deadline.into(), |text, _| what.find(text))?;
-        Ok(found)
+        let finder = what.finder()?;
+        self.wait_for(&what.to_string(), deadline.into(), |text, _| finder.find(text))
+    }
+
+    /// Forgets what was shown so far: only what comes from now on is matched.
+    pub fn skip_shown(&self) {
+        let mut seen = self.inner.seen();
+        seen.cursor = seen.text.len();
     }
 
     /// Types `text` and Enter.

@@ -2,73 +2,89 @@
 
 use regex::Regex;
 
-/// A text, or a regular expression.
+use crate::{Error, Result};
+
+/// A regular expression, which is what a plain string stands for, or an exact text.
 #[derive(Debug, Clone)]
 pub enum Pattern {
+    /// The first match of this expression (the syntax of the `regex` crate).
+    Expression(String),
     /// Exactly this text.
     Text(String),
-    /// The first match of this expression.
-    Regex(Regex),
 }
 
 /// What matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Match {
-    /// What the console showed before it, since the last match.
-    pub before: String,
+    before: String,
+    groups: Vec<String>,
+}
+
+impl Pattern {
+    /// Exactly this text, whatever characters are in it.
+    pub fn text(text: &str) -> Self {
+        Pattern::Text(text.to_owned())
+    }
+
+    /// Ready to search; an error where the expression is none.
+    pub(super) fn finder(&self) -> Result<Finder> {
+        let expression = match self {
+            Pattern::Expression(expression) => expression.clone(),
+            Pattern::Text(text) => regex::escape(text),
+        };
+        let refused = |error| Error::Asked(format!("/{expression}/ is no regular expression: {error}"));
+        Regex::new(&expression).map(Finder).map_err(refused)
+    }
+}
+
+impl Match {
     /// The matching text.
-    pub text: String,
-    /// The groups of a regular expression; an empty text for one that took no part.
-    pub groups: Vec<String>,
+    pub fn text(&self) -> &str {
+        self.group(0)
+    }
+
+    /// What the console showed before it, since the last match.
+    pub fn before(&self) -> &str {
+        &self.before
+    }
+
+    /// A group of the expression, counted from 1; empty where it took no part or is none.
+    pub fn group(&self, index: usize) -> &str {
+        self.groups.get(index).map_or("", String::as_str)
+    }
+}
+
+/// A pattern that can be searched for.
+pub(super) struct Finder(Regex);
+
+impl Finder {
+    /// The first match, and where it ends.
+    pub(super) fn find(&self, haystack: &str) -> Option<(Match, usize)> {
+        let captures = self.0.captures(haystack)?;
+        let whole = captures.get(0)?;
+        let group = |group: Option<regex::Match>| group.map_or("", |found| found.as_str()).to_owned();
+        let before = haystack[..whole.start()].to_owned();
+        Some((Match { before, groups: captures.iter().map(group).collect() }, whole.end()))
+    }
 }
 
 impl From<&str> for Pattern {
-    fn from(text: &str) -> Self {
-        Pattern::Text(text.to_owned())
+    fn from(expression: &str) -> Self {
+        Pattern::Expression(expression.to_owned())
     }
 }
 
 impl From<String> for Pattern {
-    fn from(text: String) -> Self {
-        Pattern::Text(text)
-    }
-}
-
-impl From<Regex> for Pattern {
-    fn from(regex: Regex) -> Self {
-        Pattern::Regex(regex)
+    fn from(expression: String) -> Self {
+        Pattern::Expression(expression)
     }
 }
 
 impl std::fmt::Display for Pattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Pattern::Expression(expression) => write!(f, "/{expression}/"),
             Pattern::Text(text) => write!(f, "`{text}`"),
-            Pattern::Regex(regex) => write!(f, "/{regex}/"),
-        }
-    }
-}
-
-impl Pattern {
-    /// Its first match, and where that ends.
-    pub(super) fn find(&self, haystack: &str) -> Option<(Match, usize)> {
-        match self {
-            Pattern::Text(text) => {
-                let start = haystack.find(text)?;
-                let before = haystack[..start].to_owned();
-                Some((Match { before, text: text.clone(), groups: Vec::new() }, start + text.len()))
-            }
-            Pattern::Regex(regex) => {
-                let captures = regex.captures(haystack)?;
-                let whole = captures.get(0)?;
-                let group = |group: Option<regex::Match>| group.map_or("", |found| found.as_str()).to_owned();
-                let found = Match {
-                    before: haystack[..whole.start()].to_owned(),
-                    text: whole.as_str().to_owned(),
-                    groups: captures.iter().skip(1).map(group).collect(),
-                };
-                Some((found, whole.end()))
-            }
         }
     }
 }
@@ -78,15 +94,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_no_expression() {
-        let (found, end) = Pattern::from("a.c").find("abc a.c d").unwrap();
-        assert_eq!((found.before.as_str(), found.text.as_str(), end), ("abc ", "a.c", 7));
+    fn an_exact_text_is_no_expression() {
+        let (found, end) = Pattern::text("a.c").finder().unwrap().find("abc a.c d").unwrap();
+        assert_eq!((found.before(), found.text(), end), ("abc ", "a.c", 7));
     }
 
     #[test]
     fn groups_are_given() {
-        let pattern = Pattern::from(Regex::new(r"eth(\d+)(x)?: (\S+)").unwrap());
-        let (found, _) = pattern.find("up: eth1: 10.0.0.7 ok").unwrap();
-        assert_eq!(found.groups, ["1", "", "10.0.0.7"]);
+        let finder = Pattern::from(r"eth(\d+)(x)?: (\S+)").finder().unwrap();
+        let (found, _) = finder.find("up: eth1: 10.0.0.7 ok").unwrap();
+        assert_eq!([1, 2, 3, 4].map(|index| found.group(index)), ["1", "", "10.0.0.7", ""]);
+        assert_eq!(found.text(), "eth1: 10.0.0.7");
+    }
+
+    #[test]
+    fn a_broken_expression_is_shown() {
+        let said = Pattern::from("box(").finder().err().unwrap().to_string();
+        assert!(said.starts_with("/box(/ is no regular expression"), "{said}");
     }
 }

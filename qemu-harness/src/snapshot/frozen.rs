@@ -7,6 +7,7 @@ use std::thread;
 
 use super::extents::{Extent, Map, Place, map};
 use crate::disk::{Format, PreparedDisk};
+use crate::process::Program;
 use crate::{Bytes, Error, Result};
 
 /// A disk as it was at the instant of a snapshot. Its file must stay; the machine may go on, end or be dropped.
@@ -41,6 +42,13 @@ impl FrozenDisk {
     /// The image's format as qemu-img names it.
     pub fn format(&self) -> &'static str {
         self.format.name()
+    }
+
+    /// Writes its content to `path` as a sparse raw file of its true size.
+    pub fn write_raw(&self, path: impl AsRef<Path>) -> Result<()> {
+        let program = Program::new("qemu-img", "qemu-utils");
+        let program = program.args(["convert", "-U", "-f", self.format(), "-O", "raw"]);
+        program.arg(&self.file).arg(path.as_ref()).run().map(drop)
     }
 
     /// How many blocks of this size it has; the last may be shorter.

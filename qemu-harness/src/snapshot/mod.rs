@@ -16,12 +16,17 @@ impl Vm {
         self.disks().iter().filter(|disk| !disk.is_read_only()).map(|disk| disk.name.clone()).collect()
     }
 
+    /// [`Vm::snapshot`] of every disk that the guest can write to, in the order in which the machine got them.
+    pub fn snapshot_all(&self) -> Result<Vec<FrozenDisk>> {
+        self.snapshot(&self.disk_names())
+    }
+
     /// Freezes the named disks at one instant, in one QMP transaction. From then on the machine writes to new files
     /// over them; the old ones stay as they are and can be read while it runs. The order is that of `names`.
     ///
     /// The machine may run or be paused. Where the instant matters to somebody, pause it, so that nothing happens
     /// between what they saw and this.
-    pub fn snapshot_all<N: AsRef<str>>(&self, names: &[N]) -> Result<Vec<FrozenDisk>> {
+    pub fn snapshot<N: AsRef<str>>(&self, names: &[N]) -> Result<Vec<FrozenDisk>> {
         let mut disks = self.disks();
         let chosen: Vec<usize> =
             names.iter().map(|name| self.find(&disks, name.as_ref())).collect::<Result<_>>()?;

@@ -69,8 +69,8 @@ impl Vm {
         &self.running.consoles[CONSOLES[0]]
     }
 
-    /// The virtio console, hvc0: quiet, fast, for a shell.
-    pub fn hvc0(&self) -> &Console {
+    /// The virtio console, hvc0: quiet and fast, for a shell.
+    pub fn virtio_console(&self) -> &Console {
         &self.running.consoles[CONSOLES[1]]
     }
 
@@ -121,6 +121,13 @@ impl Vm {
     /// Whether QEMU still runs.
     pub fn is_running(&self) -> bool {
         self.running.process.ended().is_none()
+    }
+
+    /// The file that takes the writes of a disk now; a snapshot moves them on to another.
+    pub fn disk_file(&self, disk: &str) -> Result<PathBuf> {
+        let disks = self.disks();
+        let found = disks.iter().find(|there| there.name == disk).map(|there| there.file.clone());
+        found.ok_or_else(|| Error::Asked(format!("{} was built without a disk named {disk}", self.name())))
     }
 
     pub(crate) fn disks(&self) -> MutexGuard<'_, Vec<PreparedDisk>> {

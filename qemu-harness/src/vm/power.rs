@@ -27,9 +27,15 @@ impl Vm {
         self.wait_event("RESET", ENDING).map(drop)
     }
 
-    /// Takes the power away: QEMU is killed. What the guest wrote and QEMU handed to the host stays on the disks.
-    pub fn power_cut(&self) {
+    /// Takes the power away: QEMU is killed. What the guest wrote and QEMU handed to the host stays on the disks. An
+    /// error where the machine had ended before.
+    pub fn power_cut(&self) -> Result<()> {
+        if let Some(status) = self.running.process.ended() {
+            let how = how_it_ended(status);
+            return Err(super::log::ended(self.name(), &self.folder, &how, "the moment to cut its power"));
+        }
         self.running.process.kill();
+        Ok(())
     }
 
     /// Presses the power button, and waits until the guest has shut itself down.
