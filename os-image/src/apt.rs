@@ -30,8 +30,7 @@ impl Mirrors {
             };
             for (uri, suite) in entries {
                 let Some(release) = debian_release(&suite) else { continue };
-                let slot =
-                    if release == "security" { &mut mirrors.security } else { &mut mirrors.archive };
+                let slot = if release == "security" { &mut mirrors.security } else { &mut mirrors.archive };
                 slot.get_or_insert(uri);
             }
         }
@@ -56,7 +55,16 @@ impl Mirrors {
 /// Whether a suite is one of Debian's, and which archive it lives in.
 fn debian_release(suite: &str) -> Option<&'static str> {
     const RELEASES: [&str; 10] = [
-        "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "oldstable", "stable", "testing", "unstable",
+        "bullseye",
+        "bookworm",
+        "trixie",
+        "forky",
+        "duke",
+        "sid",
+        "oldstable",
+        "stable",
+        "testing",
+        "unstable",
     ];
     let (release, pocket) = suite.split_once(['-', '/']).unwrap_or((suite, ""));
     if !RELEASES.contains(&release) {
@@ -86,9 +94,9 @@ fn deb822(text: &str) -> Vec<(String, String)> {
     let text: String = text.lines().filter(|l| !l.starts_with('#')).map(|l| format!("{l}\n")).collect();
     for stanza in text.split("\n\n") {
         let field = |name: &str| -> Vec<String> {
-            let mut lines = stanza.lines().skip_while(|l| {
-                !l.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name))
-            });
+            let mut lines = stanza
+                .lines()
+                .skip_while(|l| !l.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name)));
             let first = lines.next().and_then(|l| l.split_once(':')).map_or("", |(_, value)| value);
             let more = lines.take_while(|l| l.starts_with([' ', '\t']));
             std::iter::once(first).chain(more).flat_map(str::split_whitespace).map(str::to_owned).collect()
@@ -152,6 +160,8 @@ mod tests {
     fn the_images_release_is_asked_from_the_hosts_mirror() {
         let text = expected().sources("trixie", &["main".into(), "contrib".into()], Path::new("/k")).unwrap();
         assert_eq!(text.lines().count(), 3);
-        assert!(text.contains("deb [signed-by=/k] http://mirror.example/security trixie-security main contrib"));
+        assert!(
+            text.contains("deb [signed-by=/k] http://mirror.example/security trixie-security main contrib")
+        );
     }
 }

@@ -13,7 +13,9 @@ use crate::recipe::{Output, Recipe};
 use crate::service::Contribution;
 use crate::stages::filesystem::Additions;
 use crate::stages::programs::Linking;
-use crate::stages::{Context, base, deb, disk, filesystem, firmware, initramfs, modules, programs, root, tools};
+use crate::stages::{
+    Context, base, deb, disk, filesystem, firmware, initramfs, modules, programs, root, tools,
+};
 use crate::workspace::{Crate, Workspace};
 
 /// Builds images of one workspace into one cache.
@@ -43,8 +45,9 @@ pub struct Image {
     pub stages: Vec<StageReport>,
     /// Seconds the whole took.
     pub seconds: f64,
+    /// The Debian release it is made of: the one to take firmware from.
+    pub release: String,
     hash: String,
-    release: String,
 }
 
 /// UEFI firmware for virtual machines that boot images of one release.
@@ -100,12 +103,18 @@ impl Builder {
         let key = Key::default().value("disk", &image.hash).value("tools", &context.tools.hash);
         let stage = self.cache.stage(&format!("compressed size {}", image.name), &key, |out, _, log| {
             let root = context.build_root().with("disk.raw", disk).with_writable("out", out);
-            root.run(log, "compress the disk", "zstd -q -T0 -3 -c /run/build/disk.raw | wc -c > /run/build/out/bytes")?;
+            root.run(
+                log,
+                "compress the disk",
+                "zstd -q -T0 -3 -c /run/build/disk.raw | wc -c > /run/build/out/bytes",
+            )?;
             Ok(())
         })?;
         let file = stage.path.join("bytes");
         let text = std::fs::read_to_string(&file).at("read", &file)?;
-        text.trim().parse().map_err(|_| Error::content(&image.name, "its size is unreadable", "remove the cache"))
+        text.trim()
+            .parse()
+            .map_err(|_| Error::content(&image.name, "its size is unreadable", "remove the cache"))
     }
 
     fn context(&self, release: &str) -> Result<Context<'_>> {

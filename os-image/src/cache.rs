@@ -170,7 +170,8 @@ fn touch(path: &Path) -> Result<()> {
 
 /// Shows on a terminal what is being built and for how long; silent elsewhere.
 fn spinner(name: &str, why: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} building {msg} {elapsed}").expect("the template is fixed");
+    let style =
+        ProgressStyle::with_template("{spinner} building {msg} {elapsed}").expect("the template is fixed");
     let bar = ProgressBar::new_spinner().with_style(style).with_message(format!("{name} ({why})"));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar

@@ -11,7 +11,9 @@ use std::time::Instant;
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// It is not installed or cannot be executed.
-    #[error("cannot start `{program}`, needed to {purpose}: {source}; `cargo xtask setup` installs what is missing")]
+    #[error(
+        "cannot start `{program}`, needed to {purpose}: {source}; `cargo xtask setup` installs what is missing"
+    )]
     Start {
         /// The program.
         program: String,

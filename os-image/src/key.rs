@@ -48,7 +48,11 @@ impl Key {
         let labels: std::collections::BTreeSet<_> = self.0.keys().chain(before.0.keys()).collect();
         let changed: Vec<_> =
             labels.into_iter().filter(|l| self.0.get(*l) != before.0.get(*l)).map(String::as_str).collect();
-        if changed.is_empty() { "its result is gone".into() } else { format!("{} changed", changed.join(", ")) }
+        if changed.is_empty() {
+            "its result is gone".into()
+        } else {
+            format!("{} changed", changed.join(", "))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod builder;
 mod cache;
 mod command;
 mod error;
+pub mod host;
 mod key;
 mod namespace;
 mod overlay;

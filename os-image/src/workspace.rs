@@ -113,10 +113,15 @@ impl Workspace {
             command.args(args).current_dir(root);
             Ok(String::from_utf8_lossy(&log.run(purpose, command)?).trim().to_owned())
         };
-        let metadata = ask("read the workspace", "cargo", &["metadata", "--no-deps", "--format-version", "1"])?;
+        let metadata =
+            ask("read the workspace", "cargo", &["metadata", "--no-deps", "--format-version", "1"])?;
         let answer: Answer = serde_json::from_str(&metadata).map_err(|e| {
-            Error::content("of the workspace", format!("cargo's metadata is not understood: {e}"), "check \
-                `[package.metadata.image]` of the crates: only the table `bin` is known")
+            Error::content(
+                "of the workspace",
+                format!("cargo's metadata is not understood: {e}"),
+                "check \
+                `[package.metadata.image]` of the crates: only the table `bin` is known",
+            )
         })?;
         let toolchain = PathBuf::from(ask("find the Rust toolchain", "rustc", &["--print", "sysroot"])?);
         let cargo = toolchain.join("bin/cargo");
@@ -129,12 +134,17 @@ impl Workspace {
     pub fn member(&self, recipe: &str, folder: &str) -> Result<&Crate> {
         let path = self.root.join(folder);
         let known = || {
-            let mut all: Vec<_> = self.crates.iter().filter_map(|c| c.folder().strip_prefix(&self.root).ok()).collect();
+            let mut all: Vec<_> =
+                self.crates.iter().filter_map(|c| c.folder().strip_prefix(&self.root).ok()).collect();
             all.sort();
             all.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
         };
         self.crates.iter().find(|c| c.folder() == path).ok_or_else(|| {
-            Error::content(recipe, format!("`{folder}` is no crate of the workspace"), format!("it has {}", known()))
+            Error::content(
+                recipe,
+                format!("`{folder}` is no crate of the workspace"),
+                format!("it has {}", known()),
+            )
         })
     }
 
@@ -159,7 +169,8 @@ impl Workspace {
             if !found.insert(folder.clone()) {
                 continue;
             }
-            let dependencies = self.crates.iter().filter(|c| c.folder() == folder).flat_map(|c| &c.dependencies);
+            let dependencies =
+                self.crates.iter().filter(|c| c.folder() == folder).flat_map(|c| &c.dependencies);
             open.extend(
                 dependencies.filter(|d| d.kind.as_deref() != Some("dev")).filter_map(|d| d.path.clone()),
             );

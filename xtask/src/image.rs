@@ -4,20 +4,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::paths;
+use crate::{paths, setup};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The recipe's file
     #[arg(default_value = "recipes/appliance.toml")]
     recipe: PathBuf,
+    #[command(flatten)]
+    consent: setup::Consent,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
+    setup::ensure(&arguments.consent)?;
     let builder = paths::builder()?;
     let image = builder.build(&arguments.recipe)?;
     println!("{} in {:.0} s", image.name, image.seconds);
-    let files = image.disk.iter().map(|p| ("disk", p)).chain(image.data_disks.iter().map(|(n, p)| (n.as_str(), p)));
+    let files =
+        image.disk.iter().map(|p| ("disk", p)).chain(image.data_disks.iter().map(|(n, p)| (n.as_str(), p)));
     for (name, path) in files.chain([("kernel", &image.kernel), ("initramfs", &image.initramfs)]) {
         println!("  {name:<10} {:>8}  {}", size_on_disk(path)?, path.display());
     }

@@ -4,9 +4,30 @@
 use toml_edit::{Document, Item, Table};
 
 const RECIPE: &[&str] = &[
-    "inherit", "name", "vendor", "release", "components", "output", "packages", "exclude", "modules",
-    "module-packages", "initramfs-modules", "services", "debs", "files", "include", "users", "enable",
-    "disable", "mask", "hostname", "cmdline", "program", "partitions", "disks",
+    "inherit",
+    "name",
+    "vendor",
+    "release",
+    "components",
+    "output",
+    "packages",
+    "exclude",
+    "modules",
+    "module-packages",
+    "initramfs-modules",
+    "services",
+    "debs",
+    "files",
+    "include",
+    "users",
+    "enable",
+    "disable",
+    "mask",
+    "hostname",
+    "cmdline",
+    "program",
+    "partitions",
+    "disks",
 ];
 
 /// The keys of the tables inside a recipe.

@@ -158,7 +158,10 @@ mod tests {
     #[test]
     fn lists_add_to_the_parents_and_scalars_replace() {
         let recipe = load(&[
-            ("child.toml", "inherit = \"parent.toml\"\nname = \"child\"\npackages = [\"b\"]\nfiles = [\"f\"]"),
+            (
+                "child.toml",
+                "inherit = \"parent.toml\"\nname = \"child\"\npackages = [\"b\"]\nfiles = [\"f\"]",
+            ),
             ("parent.toml", "name = \"parent\"\nrelease = \"trixie\"\npackages = [\"a\"]"),
         ])
         .unwrap();

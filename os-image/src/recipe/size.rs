@@ -18,7 +18,11 @@ impl std::str::FromStr for Bytes {
             "MiB" => 20,
             "GiB" => 30,
             "TiB" => 40,
-            _ => return Err(format!("`{text}` is no size: write bytes, or a number with KiB, MiB, GiB or TiB")),
+            _ => {
+                return Err(format!(
+                    "`{text}` is no size: write bytes, or a number with KiB, MiB, GiB or TiB"
+                ));
+            }
         };
         let number: u64 = number.parse().map_err(|_| format!("`{text}` is no size: it needs a number"))?;
         number.checked_mul(1 << shift).map(Bytes).ok_or_else(|| format!("`{text}` is too large"))

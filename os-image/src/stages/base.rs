@@ -14,7 +14,12 @@ use crate::stages::tools::extract;
 use crate::stages::{Context, root};
 
 /// `base.tar`, `vmlinuz`, `initrd.img`.
-pub(crate) fn stage(context: &Context, recipe: &Recipe, root: &Stage, modules: Option<&Stage>) -> Result<Stage> {
+pub(crate) fn stage(
+    context: &Context,
+    recipe: &Recipe,
+    root: &Stage,
+    modules: Option<&Stage>,
+) -> Result<Stage> {
     let kernel = root::kernel_of(root, recipe)?;
     let overlay = overlay(recipe)?;
     let mut key = Key::default()
@@ -60,7 +65,10 @@ fn overlay(recipe: &Recipe) -> Result<Overlay> {
     }
     if let Some(name) = &recipe.hostname {
         overlay.text("etc/hostname", format!("{name}\n"));
-        overlay.text("etc/hosts", format!("127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost ip6-localhost\n"));
+        overlay.text(
+            "etc/hosts",
+            format!("127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost ip6-localhost\n"),
+        );
     }
     for folder in &recipe.files {
         overlay.folder(folder)?;
@@ -82,7 +90,8 @@ fn sysusers(recipe: &Recipe) -> String {
 fn configure(recipe: &Recipe, kernel: &str) -> String {
     let mut lines = vec![
         // The mirror is the builder's affair, not the image's.
-        "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/* /var/cache/apt/*".to_owned(),
+        "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/* /var/cache/apt/*"
+            .to_owned(),
         "rm -f /var/log/*.log /var/log/apt/* /var/cache/debconf/*-old /var/lib/dpkg/*-old".into(),
         format!("depmod {kernel}"),
     ];
@@ -92,8 +101,11 @@ fn configure(recipe: &Recipe, kernel: &str) -> String {
     for disk in &recipe.disks {
         if let Some(mount) = &disk.mount {
             let kind = format!("{:?}", disk.filesystem).to_lowercase();
-            lines.push(format!("mkdir -p {m}; echo 'LABEL={} {mount} {kind} defaults 0 2' >> /etc/fstab",
-                disk.name, m = quote(Path::new(mount))));
+            lines.push(format!(
+                "mkdir -p {m}; echo 'LABEL={} {mount} {kind} defaults 0 2' >> /etc/fstab",
+                disk.name,
+                m = quote(Path::new(mount))
+            ));
         }
     }
     for (verb, units) in [("mask", &recipe.mask), ("disable", &recipe.disable), ("enable", &recipe.enable)] {

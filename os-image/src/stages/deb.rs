@@ -91,8 +91,11 @@ fn control(krate: &Crate, given: &str) -> String {
         ("Description", krate.description.clone().unwrap_or_else(|| krate.name.clone())),
     ];
     let has = |field: &str| given.lines().any(|line| line.starts_with(&format!("{field}:")));
-    let mut text: String =
-        defaults.iter().filter(|(field, _)| !has(field)).map(|(field, value)| format!("{field}: {value}\n")).collect();
+    let mut text: String = defaults
+        .iter()
+        .filter(|(field, _)| !has(field))
+        .map(|(field, value)| format!("{field}: {value}\n"))
+        .collect();
     text.extend(given.lines().filter(|l| !l.trim().is_empty()).map(|line| format!("{line}\n")));
     text
 }

@@ -65,7 +65,9 @@ fn make_partition(
     let image = format!("/run/build/scratch/{label}.img");
     let prepare = match partition.content {
         Some(Content::Loader) => grub::make_loader(),
-        Some(Content::Kernel) => "mkdir /tmp/esp; cp /run/build/scratch/vmlinuz /run/build/scratch/initrd.img /tmp/esp".into(),
+        Some(Content::Kernel) => {
+            "mkdir /tmp/esp; cp /run/build/scratch/vmlinuz /run/build/scratch/initrd.img /tmp/esp".into()
+        }
         Some(Content::Root) | None => "mkdir /tmp/esp".to_owned(),
     };
     let make = match filesystem {
@@ -88,7 +90,8 @@ fn make_partition(
         }
     };
     let root = context.build_root().with_writable("scratch", scratch);
-    let script = format!("{prepare}\ndu -s --apparent-size --block-size=1 /tmp/esp\ntruncate -s {size} {image}");
+    let script =
+        format!("{prepare}\ndu -s --apparent-size --block-size=1 /tmp/esp\ntruncate -s {size} {image}");
     let used = root.run(log, &format!("measure the content of {label}"), &script)?;
     let used: u64 = String::from_utf8_lossy(&used)
         .split_whitespace()
@@ -116,7 +119,9 @@ fn make_data_disk(context: &Context, recipe: &Recipe, disk: &DataDisk, out: &Pat
     let uuid = stable_uuid(&[&recipe.name, name, "data disk"]);
     let make = match disk.filesystem {
         Filesystem::Xfs => format!("mkfs.xfs -q -f -L {name} -m uuid={uuid}"),
-        Filesystem::Ext4 => format!("mkfs.ext4 -q -F -L {name} -U {uuid} -E lazy_itable_init=0,lazy_journal_init=0"),
+        Filesystem::Ext4 => {
+            format!("mkfs.ext4 -q -F -L {name} -U {uuid} -E lazy_itable_init=0,lazy_journal_init=0")
+        }
         other => {
             return Err(Error::content(
                 &recipe.name,
@@ -141,10 +146,13 @@ fn write_table(recipe: &Recipe, disk: &Path) -> Result<Vec<u64>> {
         end += partition.size.0.next_multiple_of(ALIGN);
     }
     let total = end + ALIGN; // the second copy of the table
-    let mut file = std::fs::File::options().read(true).write(true).create_new(true).open(disk).at("create", disk)?;
+    let mut file =
+        std::fs::File::options().read(true).write(true).create_new(true).open(disk).at("create", disk)?;
     file.set_len(total).at("resize", disk)?;
     let last_lba = u32::try_from(total / SECTOR - 1).unwrap_or(u32::MAX);
-    gpt::mbr::ProtectiveMBR::with_lb_size(last_lba).overwrite_lba0(&mut file).map_err(|e| failed(e.to_string()))?;
+    gpt::mbr::ProtectiveMBR::with_lb_size(last_lba)
+        .overwrite_lba0(&mut file)
+        .map_err(|e| failed(e.to_string()))?;
     let mut table = gpt::GptConfig::new()
         .writable(true)
         .logical_block_size(gpt::disk::LogicalBlockSize::Lb512)

@@ -41,7 +41,10 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, base: &Stage, additions:
         .value("filesystem", &(filesystem, kernel_apart, (filesystem != Filesystem::Erofs).then_some(size)))
         .value("debs", &debs)
         .value("included recipes", &included)
-        .value("builder", &[include_str!("filesystem.rs"), include_str!("../service.rs"), include_str!("../overlay.rs")])
+        .value(
+            "builder",
+            &[include_str!("filesystem.rs"), include_str!("../service.rs"), include_str!("../overlay.rs")],
+        )
         .merge("", additions.services_key);
     context.cache.stage(&format!("filesystem {}", recipe.name), &key, |out, scratch, log| {
         let (tree, over, debs) = (scratch.join("tree"), scratch.join("overlay"), scratch.join("debs"));
@@ -68,7 +71,11 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, base: &Stage, additions:
         script += &format!("\n{}", lay_over(&quote(&over), &quote(&tree)));
         log.run("lay the services over the root", namespace::command(&script))?;
         let inside = BuildRoot::writable(&tree).with("debs", &debs);
-        inside.run(log, "configure services", &configure(&additions.services.enable, !additions.debs.is_empty()))?;
+        inside.run(
+            log,
+            "configure services",
+            &configure(&additions.services.enable, !additions.debs.is_empty()),
+        )?;
         let label = &partition.label;
         make(context, recipe, filesystem, (label, size), &tree, &out.join("root.img"), log)
     })
@@ -112,7 +119,11 @@ fn make(
             "mkfs.erofs -zlz4hc,9 -C65536 -Efragments,dedupe,ztailpacking -U {uuid} /run/build/out/root.img /run/build/tree"
         ),
         Filesystem::Ext4 => {
-            let used = root.run(log, "measure the root", "du -s --block-size=1 /run/build/tree; du -s --inodes /run/build/tree")?;
+            let used = root.run(
+                log,
+                "measure the root",
+                "du -s --block-size=1 /run/build/tree; du -s --inodes /run/build/tree",
+            )?;
             let needed = ext4_needs(&String::from_utf8_lossy(&used));
             if needed > size {
                 return Err(too_small(needed));

@@ -12,8 +12,7 @@ pub(crate) const VARS: &str = "OVMF_VARS_4M.fd";
 
 /// `OVMF_CODE_4M.fd` and `OVMF_VARS_4M.fd`.
 pub(crate) fn stage(cache: &Cache, tools: &Stage, release: &str) -> Result<Stage> {
-    let key =
-        Key::default().value("tools", &tools.hash).value("builder", &include_str!("firmware.rs"));
+    let key = Key::default().value("tools", &tools.hash).value("builder", &include_str!("firmware.rs"));
     cache.stage(&format!("firmware {release}"), &key, |out, _, _| {
         for name in [CODE, VARS] {
             let from = tools.path.join("root/usr/share/OVMF").join(name);

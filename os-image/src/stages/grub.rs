@@ -21,10 +21,15 @@ pub(crate) fn make_loader() -> String {
 /// and UUIDs could also be on another disk, such as a copy of this one.
 pub(crate) fn config(recipe: &Recipe) -> Result<String> {
     let place = |content: Content| {
-        recipe.partitions.iter().position(|p| p.content == Some(content)).map(|n| (n + 1, &recipe.partitions[n]))
+        recipe
+            .partitions
+            .iter()
+            .position(|p| p.content == Some(content))
+            .map(|n| (n + 1, &recipe.partitions[n]))
     };
-    let (root_number, root) = place(Content::Root)
-        .ok_or_else(|| Error::content(&recipe.name, "no partition holds the root", "give one `content = \"root\"`"))?;
+    let (root_number, root) = place(Content::Root).ok_or_else(|| {
+        Error::content(&recipe.name, "no partition holds the root", "give one `content = \"root\"`")
+    })?;
     // Debian keeps links to the newest kernel in the root folder; a kernel partition holds the files themselves.
     let kernel_number = place(Content::Kernel).map_or(root_number, |(number, _)| number);
     let uuid = partition_uuid(recipe, root);
@@ -49,14 +54,18 @@ mod tests {
     use super::*;
 
     fn recipe(partitions: &str) -> Recipe {
-        toml::from_str(&format!("name = \"n\"\nrelease = \"r\"\ncmdline = [\"ro\", \"quiet\"]\npartitions = [{partitions}]"))
-            .unwrap()
+        toml::from_str(&format!(
+            "name = \"n\"\nrelease = \"r\"\ncmdline = [\"ro\", \"quiet\"]\npartitions = [{partitions}]"
+        ))
+        .unwrap()
     }
 
     #[test]
     fn the_kernel_comes_from_its_partition_or_from_the_root() {
         let root = "{ label = \"root-a\", size = 1, content = \"root\" }";
-        let apart = config(&recipe(&format!("{{ label = \"boot-a\", size = 1, content = \"kernel\" }}, {root}"))).unwrap();
+        let apart =
+            config(&recipe(&format!("{{ label = \"boot-a\", size = 1, content = \"kernel\" }}, {root}")))
+                .unwrap();
         assert!(apart.contains("linux ($disk,gpt1)/vmlinuz root=PARTUUID="), "{apart}");
         assert!(apart.contains(" ro quiet\n"));
         let inside = config(&recipe(&format!("{{ label = \"esp\", size = 1 }}, {root}"))).unwrap();

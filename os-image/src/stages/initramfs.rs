@@ -12,7 +12,12 @@ use crate::stages::tools::extract;
 use crate::stages::{Context, root};
 
 /// `vmlinuz` and `initrd.img`. The program stands in `/usr/bin`; `/etc/modules` lists the modules to load.
-pub(crate) fn stage(context: &Context, recipe: &Recipe, root: &Stage, programs: Option<&Stage>) -> Result<Stage> {
+pub(crate) fn stage(
+    context: &Context,
+    recipe: &Recipe,
+    root: &Stage,
+    programs: Option<&Stage>,
+) -> Result<Stage> {
     let kernel = root::kernel_of(root, recipe)?;
     let mut overlay = Overlay::default();
     overlay.text("etc/modules", recipe.modules.join("\n") + "\n");
@@ -36,8 +41,11 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, root: &Stage, programs: 
         std::fs::create_dir_all(&tree).at("create", &tree)?;
         let unpack = extract(&quote(root.path.join("root.tar")), &quote(&tree));
         log.run("unpack the kernel", namespace::command(&unpack))?;
-        let inside =
-            context.build_root().with_writable("tree", &tree).with("overlay", &over).with_writable("out", out);
+        let inside = context
+            .build_root()
+            .with_writable("tree", &tree)
+            .with("overlay", &over)
+            .with_writable("out", out);
         inside.run(log, "make the initramfs", &script(recipe, &kernel))?;
         Ok(())
     })

@@ -26,7 +26,14 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe) -> Result<Stage> {
         .value("builder", &[include_str!("root.rs"), include_str!("bootstrap.rs")]);
     context.cache.stage(&format!("root {}", recipe.name), &key, |out, _, log| {
         let tar = out.join("root.tar");
-        bootstrap.run(context.cache, context.mirrors, log, "install the packages with mmdebstrap", Some(&tar), &[])?;
+        bootstrap.run(
+            context.cache,
+            context.mirrors,
+            log,
+            "install the packages with mmdebstrap",
+            Some(&tar),
+            &[],
+        )?;
         let mut status = Command::new("tar");
         status.arg("-xOf").arg(&tar).arg("./var/lib/dpkg/status");
         let status = log.run("read the list of packages", status)?;
@@ -58,9 +65,9 @@ fn installed(status: &str) -> Vec<(String, String)> {
     let field = |stanza: &str, name: &str| {
         stanza.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(": ")).map(str::to_owned)
     };
-    let stanzas = status.split("\n\n").filter(|s| {
-        field(s, "Status").is_some_and(|status| status.ends_with(" installed"))
-    });
+    let stanzas = status
+        .split("\n\n")
+        .filter(|s| field(s, "Status").is_some_and(|status| status.ends_with(" installed")));
     stanzas.filter_map(|s| Some((field(s, "Package")?, field(s, "Version")?))).collect()
 }
 

@@ -11,10 +11,31 @@ use crate::stages::bootstrap::Bootstrap;
 
 const PACKAGES: &[&str] = &[
     // filesystems, boot loader, firmware, archives
-    "cpio", "dosfstools", "dpkg-dev", "e2fsprogs", "erofs-utils", "grub-efi-amd64-bin", "kmod", "mtools", "ovmf",
-    "busybox-static", "xfsprogs", "xz-utils", "zstd",
+    "cpio",
+    "dosfstools",
+    "dpkg-dev",
+    "e2fsprogs",
+    "erofs-utils",
+    "grub-efi-amd64-bin",
+    "kmod",
+    "mtools",
+    "ovmf",
+    "busybox-static",
+    "xfsprogs",
+    "xz-utils",
+    "zstd",
     // compilers and the libraries that services link
-    "clang", "gcc", "g++", "libbpf-dev", "libc6-dev", "libelf-dev", "libiscsi-dev", "lld", "llvm", "make", "pkgconf",
+    "clang",
+    "gcc",
+    "g++",
+    "libbpf-dev",
+    "libc6-dev",
+    "libelf-dev",
+    "libiscsi-dev",
+    "lld",
+    "llvm",
+    "make",
+    "pkgconf",
     "zlib1g-dev",
 ];
 
