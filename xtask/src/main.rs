@@ -1,3 +1,37 @@
-//! Every command a person types: `cargo xtask VERB`.
+//! Every command a person types: `cargo xtask VERB`. A verb is a file; alone, this lists them.
 
-fn main() {}
+mod image;
+mod lint;
+mod paths;
+mod process;
+mod run;
+mod setup;
+mod test;
+
+use clap::Parser;
+
+/// Understudy: build it, boot it, prove it.
+#[derive(Parser)]
+#[command(name = "cargo xtask", arg_required_else_help = true, disable_help_subcommand = true)]
+enum Verb {
+    /// Install what this host lacks: asks once, or not at all with --yes
+    Setup(setup::Arguments),
+    /// Build the image of a recipe
+    Image(image::Arguments),
+    /// Build the appliance and boot it in QEMU with its console here
+    Run(run::Arguments),
+    /// Everything CI checks
+    Test(test::Arguments),
+    /// Formatting and lints, warnings refused
+    Lint,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Verb::parse() {
+        Verb::Setup(arguments) => setup::run(&arguments),
+        Verb::Image(arguments) => image::run(&arguments),
+        Verb::Run(arguments) => run::run(&arguments),
+        Verb::Test(arguments) => test::run(&arguments),
+        Verb::Lint => lint::run(),
+    }
+}

@@ -1,0 +1,36 @@
+//! The stages of a build, one a file. Each hashes what it is made from, its own source included: a
+//! change to how a stage works builds it anew.
+
+pub(crate) mod base;
+pub(crate) mod bootstrap;
+pub(crate) mod deb;
+pub(crate) mod disk;
+pub(crate) mod filesystem;
+pub(crate) mod firmware;
+pub(crate) mod grub;
+pub(crate) mod initramfs;
+pub(crate) mod modules;
+pub(crate) mod programs;
+pub(crate) mod root;
+pub(crate) mod tools;
+
+use crate::apt::Mirrors;
+use crate::cache::{Cache, Stage};
+use crate::namespace::BuildRoot;
+use crate::workspace::Workspace;
+
+/// What the stages of one build share.
+pub(crate) struct Context<'a> {
+    pub cache: &'a Cache,
+    pub workspace: &'a Workspace,
+    pub mirrors: &'a Mirrors,
+    /// The tools of the image's release.
+    pub tools: Stage,
+}
+
+impl Context<'_> {
+    /// The tools, ready to be entered.
+    pub fn build_root(&self) -> BuildRoot {
+        BuildRoot::read_only(&self.tools.path.join("root"))
+    }
+}

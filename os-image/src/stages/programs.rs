@@ -1,0 +1,96 @@
+//! Programs of the workspace, compiled in the tools of the image's release with the host's toolchain
+//! brought in. One cargo call for all of a kind, so that they share their dependencies.
+
+use std::process::Command;
+
+use crate::cache::Stage;
+use crate::error::{IoContext, Result};
+use crate::key::Key;
+use crate::stages::Context;
+use crate::workspace::Crate;
+
+/// How a program is linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Linking {
+    /// Against the image's libraries.
+    Dynamic,
+    /// With everything inside, for machines of other releases and for an initramfs.
+    Static,
+}
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The binaries of `crates`, side by side; `None` without crates.
+pub(crate) fn stage(
+    context: &Context,
+    recipe: &str,
+    crates: &[&Crate],
+    linking: Linking,
+) -> Result<Option<Stage>> {
+    if crates.is_empty() {
+        return Ok(None);
+    }
+    let names: Vec<_> = crates.iter().map(|c| c.name.as_str()).collect();
+    let key = Key::default()
+        .value("crates", &names)
+        .value("tools", &context.tools.hash)
+        .value("builder", &include_str!("programs.rs"))
+        .merge("", context.workspace.sources_key(crates)?);
+    let label = if linking == Linking::Static { "static programs" } else { "programs" };
+    let stage = context.cache.stage(&format!("{label} {recipe}"), &key, |out, _, log| {
+        let mut fetch = Command::new("cargo");
+        fetch.args(["fetch", "--locked"]).current_dir(&context.workspace.root);
+        log.run("download the crates named in Cargo.lock", fetch)?;
+        let target = context.cache.persistent("cargo-target")?;
+        let cargo_home = home::cargo_home();
+        let registry = cargo_home.join("registry");
+        std::fs::create_dir_all(&registry).at("create", &registry)?;
+        let mut root = context
+            .build_root()
+            .with("src", &context.workspace.root)
+            .with("rust", &context.workspace.toolchain)
+            .with_writable("cargo/registry", &registry)
+            .with_writable("target", &target)
+            .with_writable("out", out);
+        let config = cargo_home.join("config.toml");
+        if config.is_file() {
+            root = root.with("cargo/config.toml", &config); // a replaced registry lives under another name
+        }
+        root.run(log, &format!("compile {}", names.join(", ")), &script(crates, linking))?;
+        Ok(())
+    })?;
+    Ok(Some(stage))
+}
+
+fn script(crates: &[&Crate], linking: Linking) -> String {
+    let packages: String = crates.iter().map(|c| format!(" -p {}", c.name)).collect();
+    let mut lines = vec![
+        "cd /run/build/src".to_owned(),
+        "export PATH=/run/build/rust/bin:$PATH CARGO_HOME=/run/build/cargo CARGO_TARGET_DIR=/run/build/target".into(),
+        "export RUSTC_WRAPPER= CARGO_TERM_COLOR=never".into(),
+    ];
+    let (extra, folder) = match linking {
+        Linking::Dynamic => (String::new(), "/run/build/target/release".to_owned()),
+        Linking::Static => {
+            lines.push("export RUSTFLAGS='-C target-feature=+crt-static'".into());
+            (format!(" --target {TARGET}"), format!("/run/build/target/{TARGET}/release"))
+        }
+    };
+    lines.push(format!("cargo build --release --locked --offline --bins{extra}{packages}"));
+    for (bin, _) in crates.iter().flat_map(|c| c.bins()) {
+        lines.push(format!("cp {folder}/{bin} /run/build/out/"));
+    }
+    lines.join("\n")
+}
+
+mod home {
+    use std::path::PathBuf;
+
+    /// Where cargo keeps downloaded crates.
+    pub fn cargo_home() -> PathBuf {
+        std::env::var_os("CARGO_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+            .unwrap_or_else(|| PathBuf::from("/root/.cargo"))
+    }
+}

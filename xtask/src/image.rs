@@ -1,0 +1,42 @@
+//! `cargo xtask image RECIPE`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::{paths, setup};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The recipe's file
+    #[arg(default_value = "recipes/appliance.toml")]
+    recipe: PathBuf,
+    #[command(flatten)]
+    consent: setup::Consent,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    setup::ensure(&arguments.consent)?;
+    let builder = paths::builder()?;
+    let image = builder.build(&arguments.recipe)?;
+    println!("{} in {:.0} s", image.name, image.seconds);
+    let files =
+        image.disk.iter().map(|p| ("disk", p)).chain(image.data_disks.iter().map(|(n, p)| (n.as_str(), p)));
+    for (name, path) in files.chain([("kernel", &image.kernel), ("initramfs", &image.initramfs)]) {
+        println!("  {name:<10} {:>8}  {}", size_on_disk(path)?, path.display());
+    }
+    if image.disk.is_some() {
+        println!("  compressed {:>8}", mebibytes(builder.compressed_bytes(&image)?));
+    }
+    Ok(())
+}
+
+/// What a sparse file really occupies.
+fn size_on_disk(path: &Path) -> Result<String> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(mebibytes(path.metadata()?.blocks() * 512))
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
