@@ -1,4 +1,10 @@
 //! End to end, through the doors a user has.
 
+pub mod appliance;
+pub mod faults;
+pub mod machine;
+pub mod narrate;
 pub mod proof;
 pub mod report;
+pub mod story;
+pub mod world;

@@ -103,6 +103,19 @@ pub fn changed_bytes(before: &Path, after: &Path, size: u64) -> anyhow::Result<u
     Ok(changed)
 }
 
+/// Bytes in blocks that are not all zeros: the least a first backup must send.
+pub fn not_zero_bytes(image: &Path, size: u64) -> anyhow::Result<u64> {
+    let mut image = Blocks::open(image, size)?;
+    let mut count = 0;
+    for _ in 0..size.div_ceil(BLOCK as u64) {
+        let block = image.next()?;
+        if block.iter().any(|&byte| byte != 0) {
+            count += block.len() as u64;
+        }
+    }
+    Ok(count)
+}
+
 /// Reads an image block by block.
 struct Blocks<'a> {
     path: &'a Path,

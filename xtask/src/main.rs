@@ -1,5 +1,6 @@
 //! Every command a person types: `cargo xtask VERB`. A verb is a file; alone, this lists them.
 
+mod demo;
 mod image;
 mod lint;
 mod paths;
@@ -20,6 +21,8 @@ enum Verb {
     Image(image::Arguments),
     /// Build the appliance and boot it in QEMU with its console here
     Run(run::Arguments),
+    /// Build everything, boot it in QEMU, and play the main story to its end
+    Demo(demo::Arguments),
     /// Everything CI checks
     Test(test::Arguments),
     /// Formatting and lints, warnings refused
@@ -31,6 +34,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Image(arguments) => image::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
+        Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Lint => lint::run(),
     }

@@ -1,0 +1,163 @@
+//! The appliance in a test: booted, set up from a configuration disk, driven through `understudy` on its root console
+//! (which only the test recipe has).
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail, ensure};
+use qemu_harness::{Bytes, Deadline, Disk, Shell, Vm};
+use serde_json::Value;
+
+use crate::world::{Images, World};
+
+/// The appliance's address on the private network.
+pub const ADDRESS: &str = "10.77.0.10";
+/// Size of each of the two mirrored data disks.
+const DATA_DISK: Bytes = Bytes::gib(12);
+/// How long a program on the appliance's console may take where nothing else is said.
+const COMMAND: Duration = Duration::from_secs(120);
+/// Where recovery points are copied to, to be read by the harness: large enough for the machine's largest disk.
+const SCRATCH_DISK: Bytes = Bytes::gib(4);
+const SCRATCH: &str = "scratch";
+
+/// A running appliance.
+pub struct Appliance {
+    /// Its virtual machine.
+    pub vm: Vm,
+    /// Root's shell on the test console.
+    pub shell: Shell,
+    /// Power on until it said that it is ready, in seconds.
+    pub ready_seconds: f64,
+}
+
+impl Appliance {
+    /// Boots the image with two empty data disks and the configuration disk, and waits until it says it is ready.
+    pub fn boot(world: &World, images: &Images) -> anyhow::Result<Self> {
+        let answers = format!(
+            "version = 1\nhost_name = \"backstage\"\ntime_zone = \"Etc/UTC\"\n\n[network]\naddress = \"{ADDRESS}/24\"\n\n\
+             [pool]\nlayout = \"mirror\"\ndisks = [\"data-a\", \"data-b\"]\n"
+        );
+        let begin = Instant::now();
+        let vm = Vm::build("appliance")
+            .memory(Bytes::mib(5120))
+            .cpus(2)
+            .firmware(&images.firmware)
+            .disk(
+                Disk::overlay_of(&images.appliance).named("system").serial("system").grown_to(Bytes::gib(8)),
+            )
+            .disk(Disk::blank(DATA_DISK).named("data-a").serial("data-a"))
+            .disk(Disk::blank(DATA_DISK).named("data-b").serial("data-b"))
+            .disk(Disk::blank(SCRATCH_DISK).named(SCRATCH).serial(SCRATCH))
+            .disk(Disk::files("UNDERSTUDY", [("understudy.toml", answers)]).named("answers"))
+            .nic(&world.network, world.appliance_mac)
+            .launch(&world.run_dir)?;
+        let serial = vm.serial();
+        let ready = serial.expect("Understudy .* is ", Deadline::seconds(600))?;
+        let line = ready.text().to_owned();
+        let rest = serial.expect("\n", Deadline::seconds(10))?.before().to_owned();
+        ensure!(line.contains("is ready"), "the appliance says: {line}{rest}");
+        let ready_seconds = begin.elapsed().as_secs_f64();
+        let shell = vm.virtio_console().shell(Deadline::seconds(120))?;
+        Ok(Self { vm, shell, ready_seconds })
+    }
+
+    /// Runs `understudy … --json` and gives its document.
+    pub fn ask(&self, arguments: &str) -> anyhow::Result<Value> {
+        let text = self.shell.succeed(&format!("understudy --json {arguments}"), COMMAND)?;
+        serde_json::from_str(&text).with_context(|| {
+            format!("`understudy --json {arguments}` did not print one JSON document: {text}")
+        })
+    }
+
+    /// Runs `understudy …`, which must be refused, and gives what it said.
+    pub fn refused(&self, arguments: &str) -> anyhow::Result<String> {
+        let output = self.shell.run(&format!("understudy {arguments}"), COMMAND)?;
+        ensure!(
+            output.status != 0,
+            "`understudy {arguments}` succeeded, it should have been refused: {}",
+            output.stdout
+        );
+        Ok(output.stdout)
+    }
+
+    /// Asks again until `found` gives something; the change is the event, `understudy` has no other way to wait for it.
+    pub fn wait_for<T>(
+        &self,
+        what: &str,
+        arguments: &str,
+        limit: Duration,
+        found: impl Fn(&Value) -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<T> {
+        let deadline = Deadline::after(limit);
+        loop {
+            let document = self.ask(arguments)?;
+            if let Some(value) = found(&document)? {
+                return Ok(value);
+            }
+            if deadline.passed() {
+                bail!("no {what} within {} s; `understudy {arguments}` says {document:#}", limit.as_secs());
+            }
+            std::thread::park_timeout(Duration::from_secs(1));
+        }
+    }
+
+    /// Memory of all our services together, in bytes, as their control groups count it.
+    pub fn services_memory(&self) -> anyhow::Result<u64> {
+        let text = self
+            .shell
+            .succeed("cat /sys/fs/cgroup/system.slice/understudy-*.service/memory.current", COMMAND)?;
+        let mut sum = 0;
+        for line in text.split_whitespace() {
+            sum += line.parse::<u64>().with_context(|| format!("memory.current holds {line:?}"))?;
+        }
+        ensure!(sum > 0, "no service of ours has a control group with memory accounting");
+        Ok(sum)
+    }
+
+    /// Copies one disk of a recovery point out of the pool with `dd`, and gives the raw file it lies in. The file is
+    /// overwritten by the next call.
+    pub fn copy_out(&self, machine: &str, disk: &str, point: &str) -> anyhow::Result<PathBuf> {
+        let volume = format!("understudy/understudy/machines/{machine}/{disk}");
+        let device = format!("/dev/zvol/{volume}@rp-{point}");
+        self.shell.succeed(&format!("zfs set snapdev=visible {volume}"), COMMAND)?;
+        self.shell.succeed(
+            &format!("udevadm settle --timeout=100; udevadm wait --timeout=100 {device}"),
+            COMMAND,
+        )?;
+        self.shell.succeed(
+            &format!(
+                "dd if={device} of=/dev/disk/by-id/virtio-{SCRATCH} bs=1M oflag=direct conv=fsync status=none"
+            ),
+            Duration::from_secs(600),
+        )?;
+        self.shell.succeed(&format!("zfs set snapdev=hidden {volume}"), COMMAND)?;
+        Ok(self.vm.disk_file(SCRATCH)?)
+    }
+
+    /// Attaches this appliance's console to a stand-in's serial console: what is typed on [`Vm::virtio_console`] goes there
+    /// until [`Self::leave_console`].
+    pub fn enter_console(&self, vm: &str) -> anyhow::Result<()> {
+        Ok(self.vm.virtio_console().send_line(&format!("understudy vm console {vm}"))?)
+    }
+
+    /// Comes back from [`Self::enter_console`].
+    pub fn leave_console(&self) -> anyhow::Result<()> {
+        self.vm.virtio_console().send(b"\x1d")?;
+        self.shell
+            .succeed("true", COMMAND)
+            .context("the appliance's shell does not answer after leaving a console")?;
+        Ok(())
+    }
+
+    /// What the journal has of our services, for a failure.
+    pub fn save_journal(&self, to: &Path) -> anyhow::Result<()> {
+        let text =
+            self.shell.succeed("journalctl --no-pager -b -u 'understudy-*' | tail -n 3000", COMMAND)?;
+        std::fs::write(to, text).with_context(|| format!("cannot write {}", to.display()))
+    }
+}
+
+/// A text in a document, by its key.
+pub fn text<'a>(value: &'a Value, key: &str) -> anyhow::Result<&'a str> {
+    value[key].as_str().ok_or_else(|| anyhow!("no text `{key}` in {value}"))
+}
