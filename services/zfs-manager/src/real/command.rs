@@ -1,0 +1,197 @@
+//! Arguments of `zfs` and `zpool`, and what their failures mean.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use understudy_bus::error::{Error, Result};
+use understudy_bus::wire::{DiskId, MachineId, RecoveryPointId, VmId};
+use understudy_service::{Program, ProgramError};
+
+use crate::engine::{Geometry, Redundancy};
+use crate::layout;
+
+/// The features a pool of ours may have. A fixed set, so that the older image in the other slot imports it as well.
+pub const COMPATIBILITY: &str = "openzfs-2.2-linux";
+
+/// Runs `zfs`.
+pub async fn zfs(args: Vec<String>) -> Result<String> {
+    Program::new("zfs").args(args).deadline(Duration::from_secs(120)).run().await.map_err(classify)
+}
+
+/// Runs `zpool`, which may have to read or label many disks.
+pub async fn zpool(args: Vec<String>) -> Result<String> {
+    Program::new("zpool").args(args).deadline(Duration::from_secs(240)).run().await.map_err(classify)
+}
+
+/// Gives a failure the name that callers act upon.
+pub fn classify(error: ProgramError) -> Error {
+    let text = error.to_string();
+    let output = match &error {
+        ProgramError::Failed { output, .. } => output.as_str(),
+        _ => return Error::Failed(text),
+    };
+    let says = |words: &[&str]| words.iter().any(|word| output.contains(word));
+    if says(&["no such pool"]) {
+        Error::NotReady(text)
+    } else if says(&["does not exist", "no such tag", "could not find any snapshots"]) {
+        Error::NotFound(text)
+    } else if says(&["is busy", "has dependent clones", "has children"]) {
+        Error::Busy(text)
+    } else if says(&["out of space", "No space left"]) {
+        Error::NoSpace(text)
+    } else if says(&["already exists", "tag already exists"]) {
+        Error::Exists(text)
+    } else {
+        Error::Failed(text)
+    }
+}
+
+fn owned(args: &[&str]) -> Vec<String> {
+    args.iter().map(|&arg| arg.to_owned()).collect()
+}
+
+/// Makes the pool.
+///
+/// A checksum strong enough to stand for the contents, together with compression, lets ZFS drop writes of blocks that are
+/// already there (nop-write, `zio_nop_write`): a comparison or a resumed copy costs no room in the next recovery point.
+/// Zeros become holes for the same reason. The pool stands in no cache file: the box imports it by searching its disks.
+pub fn create_pool(redundancy: Redundancy, disks: &[PathBuf]) -> Vec<String> {
+    let compatibility = format!("compatibility={COMPATIBILITY}");
+    let version = format!("{}={}", layout::PROPERTY_VERSION, layout::VERSION);
+    let mut args = owned(&["create", "-o", "ashift=12", "-o", "autotrim=on", "-o", "cachefile=none"]);
+    args.extend(owned(&["-o", &compatibility, "-O", "compression=lz4", "-O", "checksum=blake3"]));
+    args.extend(owned(&["-O", "atime=off", "-O", "canmount=off", "-O", "mountpoint=none", "-O", &version]));
+    args.push(layout::POOL.to_owned());
+    match redundancy {
+        Redundancy::Single => {}
+        Redundancy::Mirror => args.push("mirror".to_owned()),
+        Redundancy::Raidz1 => args.push("raidz1".to_owned()),
+        Redundancy::Raidz2 => args.push("raidz2".to_owned()),
+    }
+    args.extend(disks.iter().map(|disk| disk.to_string_lossy().into_owned()));
+    args
+}
+
+/// Imports the pool by searching all disks, mounting nothing.
+pub fn import_pool() -> Vec<String> {
+    owned(&["import", "-d", "/dev/disk/by-id", "-o", "cachefile=none", "-N", layout::POOL])
+}
+
+/// Makes a dataset that only holds others.
+pub fn create_folder(name: &str, properties: &[(&str, String)]) -> Vec<String> {
+    let mut args = owned(&["create", "-o", "canmount=off", "-o", "mountpoint=none"]);
+    args.extend(set(properties));
+    args.push(name.to_owned());
+    args
+}
+
+fn set(properties: &[(&str, String)]) -> Vec<String> {
+    properties.iter().flat_map(|(name, value)| ["-o".to_owned(), format!("{name}={value}")]).collect()
+}
+
+/// Makes the volume of a disk: thin, no partitions looked for, snapshots without device nodes. Its properties are set in the same step, so that
+/// no volume without its true size is ever found.
+pub fn create_volume(machine: MachineId, disk: DiskId, geometry: Geometry) -> Vec<String> {
+    let block = layout::VOLUME_BLOCK.to_string();
+    let size = layout::rounded(geometry.size.0).to_string();
+    let mut args = owned(&["create", "-s", "-b", &block, "-V", &size]);
+    args.extend(set(&[
+        ("volmode", "dev".to_owned()),
+        ("snapdev", "hidden".to_owned()),
+        (layout::PROPERTY_VERSION, layout::VERSION.to_string()),
+        (layout::PROPERTY_SIZE, geometry.size.0.to_string()),
+        (layout::PROPERTY_SECTOR, geometry.sector.to_string()),
+    ]));
+    args.push(layout::volume(machine, disk));
+    args
+}
+
+/// Takes one recovery point of all disks; ZFS makes all snapshots of one call in one transaction group.
+pub fn snapshot(
+    machine: MachineId,
+    point: RecoveryPointId,
+    disks: &[DiskId],
+    record: &[(String, String)],
+) -> Vec<String> {
+    let mut args = owned(&["snapshot"]);
+    args.extend(set(&[(layout::PROPERTY_VERSION, layout::VERSION.to_string())]));
+    args.extend(record.iter().flat_map(|(name, value)| ["-o".to_owned(), format!("{name}={value}")]));
+    args.extend(disks.iter().map(|&disk| layout::snapshot(machine, disk, point)));
+    args
+}
+
+/// Clones one disk of a recovery point. The true size does not come along by itself: a clone inherits from where it lies.
+pub fn clone(vm: VmId, disk: DiskId, snapshot: &str, geometry: Geometry) -> Vec<String> {
+    let mut args = owned(&["clone"]);
+    args.extend(set(&[
+        ("volmode", "dev".to_owned()),
+        (layout::PROPERTY_VERSION, layout::VERSION.to_string()),
+        (layout::PROPERTY_SIZE, geometry.size.0.to_string()),
+        (layout::PROPERTY_SECTOR, geometry.sector.to_string()),
+    ]));
+    args.push(snapshot.to_owned());
+    args.push(layout::clone(vm, disk));
+    args
+}
+
+/// Lists datasets of one kind beneath `root` with the given properties, as JSON.
+pub fn list(kind: &str, properties: &[&str], root: &str) -> Vec<String> {
+    owned(&["list", "-j", "--json-int", "-p", "-r", "-t", kind, "-o", &properties.join(","), root])
+}
+
+/// Destroys one dataset and nothing that hangs on it: never `-r`, never `-R`.
+pub fn destroy(name: &str) -> Vec<String> {
+    owned(&["destroy", name])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[test]
+    fn a_volume_is_rounded_up_and_remembers_its_true_size() {
+        let args = create_volume(MachineId::new(), DiskId::new(), Geometry::new(70_000 * 512, 512).unwrap());
+        let text = args.join(" ");
+        assert!(text.contains("-s -b 65536 -V 35848192 "), "{text}");
+        assert!(text.contains("org.understudy:size=35840000"), "{text}");
+        assert!(text.contains("org.understudy:sector=512"), "{text}");
+    }
+
+    #[test]
+    fn one_command_takes_the_snapshots_of_all_disks() {
+        let (machine, point, disks) =
+            (MachineId::new(), RecoveryPointId::new(), [DiskId::new(), DiskId::new()]);
+        let args = snapshot(machine, point, &disks, &[("org.understudy:record.0".into(), "e30=".into())]);
+        assert_eq!(args[0], "snapshot");
+        assert!(args.contains(&"org.understudy:record.0=e30=".to_owned()));
+        assert_eq!(args[args.len() - 2..], disks.map(|disk| layout::snapshot(machine, disk, point)));
+    }
+
+    #[test]
+    fn a_pool_of_one_disk_has_no_redundancy_word() {
+        let disk = PathBuf::from("/dev/disk/by-id/virtio-a");
+        assert!(
+            create_pool(Redundancy::Single, &[disk.clone()])
+                .ends_with(&[layout::POOL.to_owned(), "/dev/disk/by-id/virtio-a".to_owned()])
+        );
+        assert!(create_pool(Redundancy::Raidz1, &[disk]).contains(&"raidz1".to_owned()));
+    }
+
+    #[test]
+    fn failures_get_the_name_that_callers_act_upon() {
+        let failed = |output: &str| {
+            classify(ProgramError::Failed {
+                command: "zfs".into(),
+                status: std::process::ExitStatus::from_raw(256),
+                output: output.into(),
+            })
+        };
+        assert!(matches!(failed("cannot destroy 'a/b': dataset is busy"), Error::Busy(_)));
+        assert!(matches!(failed("cannot open 'a/b': dataset does not exist"), Error::NotFound(_)));
+        assert!(matches!(failed("cannot open 'a': no such pool"), Error::NotReady(_)));
+        assert!(matches!(failed("cannot create 'a/b': out of space"), Error::NoSpace(_)));
+        assert!(matches!(failed("something new"), Error::Failed(_)));
+    }
+}
