@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 /// How much a new client sees of what was before.
 const KEPT: usize = 64 << 10;
@@ -22,10 +23,18 @@ struct Log {
 }
 
 /// The console of one guest.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Console {
     log: Arc<Mutex<Log>>,
     to_guest: mpsc::Sender<Vec<u8>>,
+    reader: AbortHandle,
+}
+
+impl Drop for Console {
+    /// QEMU serves one connection at a time: this one must end before somebody else's begins.
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
 }
 
 impl Console {
@@ -35,7 +44,7 @@ impl Console {
         let (to_guest, mut typed) = mpsc::channel::<Vec<u8>>(16);
         let log = Arc::new(Mutex::new(Log::default()));
         let kept = log.clone();
-        tokio::spawn(async move {
+        let reader = tokio::spawn(async move {
             let mut piece = [0; 4096];
             while let Ok(count @ 1..) = from_guest.read(&mut piece).await {
                 lock(&kept).add(&piece[..count]);
@@ -43,7 +52,8 @@ impl Console {
             let mut log = lock(&kept);
             log.ended = true;
             log.clients.clear();
-        });
+        })
+        .abort_handle();
         tokio::spawn(async move {
             while let Some(bytes) = typed.recv().await {
                 if into_guest.write_all(&bytes).await.is_err() {
@@ -51,7 +61,7 @@ impl Console {
                 }
             }
         });
-        Self { log, to_guest }
+        Self { log, to_guest, reader }
     }
 
     /// A new client's end of a socket: the last 64 KiB of output first, then what comes; what it writes is typed into the

@@ -8,14 +8,13 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 use understudy_wire::VmId;
 
 use crate::machine::{Boot, Machine};
 use crate::order::Order;
 use crate::said::Said;
-use crate::{Console, Error, Monitor, Place, Result, Units, files, monitor};
+use crate::{Console, Error, Events, Monitor, Place, Result, Units, files, monitor};
 
 /// The unit's program runs already when we begin to wait for its call.
 const HAND_OVER: Duration = Duration::from_secs(60);
@@ -31,7 +30,7 @@ pub struct Guest {
     /// Its serial console.
     pub console: Console,
     /// What QEMU reports; ends when QEMU does.
-    pub events: mpsc::Receiver<qmp::Event>,
+    pub events: Events,
     /// The other end of the report port, if the machine has one.
     pub report: Option<UnixStream>,
     said: Said,

@@ -25,7 +25,7 @@ pub use fds::replace_stdin_with_null;
 pub use files::{Access, copy_to_memory, length};
 pub use launch::{Guest, attach, end, launch};
 pub use machine::{Accelerator, Boot, Disk, MacAddress, Machine};
-pub use monitor::Monitor;
+pub use monitor::{Events, Monitor};
 pub use place::Place;
 pub use processes::Processes;
 pub use units::{Systemd, Units};

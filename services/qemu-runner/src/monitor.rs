@@ -99,11 +99,32 @@ impl Monitor {
     }
 }
 
-/// What QEMU reports by itself, until it ends.
-pub(crate) async fn events(path: &Path, timeout: Duration) -> Result<mpsc::Receiver<Event>> {
+/// What QEMU reports by itself.
+pub struct Events {
+    received: mpsc::Receiver<Event>,
+    socket: UnixStream,
+}
+
+impl Events {
+    /// The next event; `None` when QEMU has ended.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.received.recv().await
+    }
+}
+
+impl Drop for Events {
+    /// QEMU talks to one at a time: the thread must let go before somebody else can listen.
+    fn drop(&mut self) {
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Listens to QEMU's socket for events.
+pub(crate) async fn events(path: &Path, timeout: Duration) -> Result<Events> {
     let socket = open(path)?;
+    let ours = socket.try_clone().map_err(Error::io("keep a hold on QEMU's events"))?;
     let mut client = blocking(move || Ok(Client::negotiate(socket, timeout, None)?)).await?;
-    let (sender, events) = mpsc::channel(64);
+    let (sender, received) = mpsc::channel(64);
     // A thread of its own: it waits for as long as the machine lives, and must not keep the runtime from ending.
     std::thread::spawn(move || {
         loop {
@@ -119,7 +140,7 @@ pub(crate) async fn events(path: &Path, timeout: Duration) -> Result<mpsc::Recei
             }
         }
     });
-    Ok(events)
+    Ok(Events { received, socket: ours })
 }
 
 fn open(path: &Path) -> Result<UnixStream> {

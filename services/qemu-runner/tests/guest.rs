@@ -1,5 +1,7 @@
 //! Real QEMU, started through `understudy-qemu` as plain processes, with a boot sector of a few instructions as its guest.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -115,22 +117,19 @@ async fn a_guest_boots_from_its_disk_talks_on_its_console_and_shows_its_screen()
 }
 
 #[tokio::test]
-async fn ending_a_guest_leaves_no_process_and_no_folder_and_closes_its_disks() {
+async fn ending_a_guest_leaves_no_process_and_no_folder() {
     let bench = Bench::new();
     let (machine, disk) = bench.machine();
-    let ours = disk.try_clone().unwrap();
     let mut guest = launch(&bench.units, &bench.place(), &machine, vec![disk]).await.unwrap();
     assert_eq!(bench.units.running().await.unwrap(), [bench.id]);
     end(&bench.units, &bench.place(), bench.id, Some(&guest.monitor)).await.unwrap();
     assert!(bench.units.running().await.unwrap().is_empty());
     assert!(Place::all(bench.directory.path()).unwrap().is_empty());
     let mut names = Vec::new();
-    while let Some(event) = guest.events.recv().await {
+    while let Some(event) = guest.events.next().await {
         names.push(event.name);
     }
     assert!(names.iter().any(|name| name == "SHUTDOWN"), "{names:?}");
-    // QEMU held byte locks of its own on the file (open file description locks); a stranger can take them now.
-    drop(ours);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! `understudy-qemu` as a unit starts it, with a shell in the place of QEMU that shows what it was given.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
