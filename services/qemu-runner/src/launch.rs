@@ -33,14 +33,8 @@ pub struct Guest {
     pub events: Events,
     /// The other end of the report port, if the machine has one.
     pub report: Option<UnixStream>,
-    said: Said,
-}
-
-impl Guest {
-    /// QEMU's last words on standard error.
-    pub async fn last_words(&self) -> String {
-        self.said.last_words().await
-    }
+    /// QEMU's standard error.
+    pub said: Said,
 }
 
 /// Starts a machine with its disks' descriptors and returns when its processors run. If it cannot start, nothing of it is left.

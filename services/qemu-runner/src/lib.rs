@@ -28,4 +28,5 @@ pub use machine::{Accelerator, Boot, Disk, MacAddress, Machine};
 pub use monitor::{Events, Monitor};
 pub use place::Place;
 pub use processes::Processes;
+pub use said::Said;
 pub use units::{Systemd, Units};

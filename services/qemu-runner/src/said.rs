@@ -18,7 +18,7 @@ const LONGEST: usize = 1000;
 
 /// QEMU's last lines.
 #[derive(Debug, Clone)]
-pub(crate) struct Said {
+pub struct Said {
     lines: Arc<Mutex<VecDeque<String>>>,
     ended: watch::Receiver<bool>,
 }
@@ -42,7 +42,7 @@ impl Said {
     }
 
     /// The last lines. Waits a moment for QEMU to close the pipe: what it says last is what matters.
-    pub(crate) async fn last_words(&self) -> String {
+    pub async fn last_words(&self) -> String {
         let _ =
             tokio::time::timeout(Duration::from_secs(2), self.ended.clone().wait_for(|ended| *ended)).await;
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
