@@ -1,0 +1,120 @@
+//! Starting and ending the units virtual machines run in.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use understudy_wire::VmId;
+use zbus::zvariant::OwnedObjectPath;
+
+use crate::{Error, Result};
+
+/// What starts `understudy-qemu` for an id, and ends it. systemd on the box, plain processes in tests.
+pub trait Units: Send + Sync + 'static {
+    /// Starts the unit and returns when its program runs.
+    fn start(&self, id: VmId) -> impl Future<Output = Result<()>> + Send;
+    /// Ends the unit, if it runs, and returns when all its processes have gone.
+    fn stop(&self, id: VmId) -> impl Future<Output = Result<()>> + Send;
+    /// The ids whose unit runs.
+    fn running(&self) -> impl Future<Output = Result<Vec<VmId>>> + Send;
+}
+
+/// A unit starts within seconds; ending one may wait for its disks to take what QEMU holds.
+const DEADLINE: Duration = Duration::from_secs(150);
+
+/// The part of `ListUnitsByPatterns`' answer that we use is the name.
+type UnitRow =
+    (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Manager",
+    default_service = "org.freedesktop.systemd1",
+    default_path = "/org/freedesktop/systemd1",
+    gen_blocking = false
+)]
+trait Manager {
+    fn subscribe(&self) -> zbus::Result<()>;
+    fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn list_units_by_patterns(&self, states: &[&str], patterns: &[&str]) -> zbus::Result<Vec<UnitRow>>;
+
+    #[zbus(signal)]
+    fn job_removed(&self, id: u32, job: OwnedObjectPath, unit: String, result: String) -> zbus::Result<()>;
+}
+
+/// The units `PREFIX@ID.service` of systemd.
+#[derive(Debug, Clone)]
+pub struct Systemd {
+    manager: ManagerProxy<'static>,
+    prefix: &'static str,
+}
+
+impl Systemd {
+    /// `prefix` is the template's name before the `@`.
+    pub async fn new(connection: &zbus::Connection, prefix: &'static str) -> zbus::Result<Self> {
+        let manager = ManagerProxy::new(connection).await?;
+        // Without this systemd sends no signals about jobs.
+        manager.subscribe().await?;
+        Ok(Self { manager, prefix })
+    }
+
+    fn unit(&self, id: VmId) -> String {
+        format!("{}@{id}.service", self.prefix)
+    }
+
+    /// Has systemd start or stop a unit and waits for it to have done so.
+    async fn run(&self, verb: &'static str, unit: String) -> Result<()> {
+        let failed = |reason: String| Error::Unit { verb, unit: unit.clone(), reason };
+        // Before the call: the job may be done when its answer comes.
+        let mut removed =
+            self.manager.receive_job_removed().await.map_err(|error| failed(error.to_string()))?;
+        let called = match verb {
+            "start" => self.manager.start_unit(&unit, "fail").await,
+            _ => self.manager.stop_unit(&unit, "replace").await,
+        };
+        let job = match called {
+            Ok(job) => job,
+            Err(zbus::Error::MethodError(name, _, _))
+                if verb == "stop" && name.as_str() == "org.freedesktop.systemd1.NoSuchUnit" =>
+            {
+                return Ok(());
+            }
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        let done = async {
+            while let Some(signal) = removed.next().await {
+                let args = signal.args().map_err(|error| failed(error.to_string()))?;
+                if args.job == job {
+                    return if args.result == "done" { Ok(()) } else { Err(failed(args.result.clone())) };
+                }
+            }
+            Err(failed("the bus connection ended".to_owned()))
+        };
+        tokio::time::timeout(DEADLINE, done)
+            .await
+            .unwrap_or_else(|_| Err(failed(format!("it took longer than {} s", DEADLINE.as_secs()))))
+    }
+}
+
+impl Units for Systemd {
+    async fn start(&self, id: VmId) -> Result<()> {
+        self.run("start", self.unit(id)).await
+    }
+
+    async fn stop(&self, id: VmId) -> Result<()> {
+        self.run("stop", self.unit(id)).await
+    }
+
+    async fn running(&self) -> Result<Vec<VmId>> {
+        let pattern = format!("{}@*.service", self.prefix);
+        let states = ["active", "activating", "deactivating", "reloading"];
+        let rows = self.manager.list_units_by_patterns(&states, &[&pattern]).await.map_err(|error| {
+            Error::Unit { verb: "list", unit: pattern.clone(), reason: error.to_string() }
+        })?;
+        let id = |name: &str| {
+            name.strip_prefix(self.prefix)?.strip_prefix('@')?.strip_suffix(".service")?.parse().ok()
+        };
+        Ok(rows.iter().filter_map(|row| id(&row.0)).collect())
+    }
+}
