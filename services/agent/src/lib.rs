@@ -3,4 +3,10 @@
 //! A library with a thin program around it, so that its doors can be tested against a real gateway.
 
 pub mod config;
+pub mod inventory;
 pub mod link;
+pub mod pair;
+pub mod program;
+pub mod service;
+pub mod state;
+pub mod status;
