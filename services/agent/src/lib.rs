@@ -1,0 +1,12 @@
+//! Runs on the protected machine: tracks writes, maps used blocks, freezes, copies, and reports to the box.
+//!
+//! A library with a thin program around it, so that its doors can be tested against a real gateway.
+
+pub mod config;
+pub mod inventory;
+pub mod link;
+pub mod pair;
+pub mod program;
+pub mod service;
+pub mod state;
+pub mod status;
