@@ -4,3 +4,6 @@
 
 pub mod config;
 pub mod link;
+pub mod block;
+pub mod iscsi;
+pub mod tracker;
