@@ -249,4 +249,56 @@ mod tests {
         drop(first);
         second.join().unwrap().unwrap();
     }
+
+    /// Run by the next test in a process of its own: a build that never ends.
+    #[test]
+    fn endless_build_for_the_test_below() {
+        let Some(dir) = std::env::var_os("OS_IMAGE_TEST_ENDLESS") else { return };
+        let cache = Cache::open(Path::new(&dir)).unwrap();
+        let key = Key::default().value("packages", &1);
+        let _ = cache.stage("root x", &key, |out, _, log| {
+            write(out, "half")?;
+            let script = format!("echo $$ > {}/pid; exec sleep 600", dir.display());
+            let mut command = crate::command::tied("sh");
+            command.args(["-c", &script]);
+            log.run("wait", command)?;
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_killed_build_leaves_no_process_no_result_and_a_usable_cache() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut build = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "cache::tests::endless_build_for_the_test_below"])
+            .env("OS_IMAGE_TEST_ENDLESS", dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let pid_file = dir.path().join("pid");
+        let pid: i32 = wait_for("the build to start its program", || {
+            std::fs::read_to_string(&pid_file).ok()?.trim().parse().ok()
+        });
+        build.kill().unwrap();
+        build.wait().unwrap();
+        let process = PathBuf::from(format!("/proc/{pid}/cmdline"));
+        wait_for("its program to die with it", || {
+            std::fs::read(&process).map_or(true, |line| line.is_empty()).then_some(())
+        });
+        let cache = Cache::open(dir.path()).unwrap();
+        let key = Key::default().value("packages", &1);
+        let stage = cache.stage("root x", &key, |out, _, _| write(out, "whole")).unwrap();
+        assert_eq!(std::fs::read_to_string(stage.path.join("out")).unwrap(), "whole");
+    }
+
+    fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(value) = ready() {
+                return value;
+            }
+            assert!(Instant::now() < deadline, "waited a minute for {what}");
+            std::thread::yield_now();
+        }
+    }
 }

@@ -13,6 +13,9 @@ pub fn command(script: &str) -> Command {
     let mut command = tied("unshare");
     command.args(["--map-auto", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"]);
     command.args(["sh", "-euc", script]);
+    // An ordinary user's path often lacks the administrator's programs, such as chroot.
+    let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".into());
+    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
     command
 }
 

@@ -3,7 +3,7 @@
 //! | in the folder | in the image |
 //! |---|---|
 //! | binaries of the crate | `/usr/lib/VENDOR/`, or where `[package.metadata.image.bin]` says: `name = "/usr/bin"`; `name = false` leaves one out |
-//! | `*.service *.socket *.target *.timer` | `/usr/lib/systemd/system`, enabled if they have `[Install]`; templates (`x@.service`) are not enabled |
+//! | `*.service *.socket *.target *.timer *.slice *.path *.mount` | `/usr/lib/systemd/system`, enabled if they have `[Install]`; templates (`x@.service`) are not enabled |
 //! | `*.dbus.conf` | `/usr/share/dbus-1/system.d` |
 //! | `*.polkit.rules`, `polkit/*.rules` | `/usr/share/polkit-1/rules.d` |
 //! | `*.sysusers.conf` | `/usr/lib/sysusers.d`, applied when the image is built |
@@ -15,6 +15,8 @@ use crate::error::{IoContext, Result};
 use crate::key::sorted_children;
 use crate::overlay::Overlay;
 use crate::workspace::{BinPlace, Crate};
+
+const UNITS: [&str; 7] = [".service", ".socket", ".target", ".timer", ".slice", ".path", ".mount"];
 
 /// Files and units of some services.
 #[derive(Debug, Default)]
@@ -79,7 +81,7 @@ fn destination(name: &str, in_polkit_folder: bool) -> Option<String> {
         under("usr/share/polkit-1/rules.d", &name)
     } else if in_polkit_folder && name.ends_with(".rules") {
         under("usr/share/polkit-1/rules.d", name)
-    } else if [".service", ".socket", ".target", ".timer"].iter().any(|s| name.ends_with(s)) {
+    } else if UNITS.iter().any(|suffix| name.ends_with(suffix)) {
         under("usr/lib/systemd/system", name)
     } else {
         None
@@ -97,6 +99,7 @@ mod tests {
         for (name, text) in [
             ("zfs-manager.service", "[Service]\n[Install]\nWantedBy=x\n"),
             ("understudy.target", "[Unit]\n"),
+            ("vms.slice", "[Slice]\n"),
             ("vm@.service", "[Install]\nWantedBy=x\n"),
             ("org.x.Zfs1.dbus.conf", ""),
             ("x.sysusers.conf", ""),
@@ -117,6 +120,7 @@ mod tests {
             [
                 "usr/lib/systemd/system/understudy.target",
                 "usr/lib/systemd/system/vm@.service",
+                "usr/lib/systemd/system/vms.slice",
                 "usr/lib/systemd/system/zfs-manager.service",
                 "usr/lib/sysusers.d/x.conf",
                 "usr/lib/tmpfiles.d/x.conf",

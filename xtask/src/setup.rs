@@ -47,7 +47,7 @@ pub fn ensure(consent: &Consent) -> Result<bool> {
         eprintln!(
             "  {}\n      {}",
             step.why,
-            step.commands.iter().map(display).collect::<Vec<_>>().join("\n      ")
+            step.commands.iter().map(|c| display(c)).collect::<Vec<_>>().join("\n      ")
         );
     }
     if !consent.yes {
@@ -89,7 +89,7 @@ fn agree() -> Result<()> {
     Ok(())
 }
 
-fn display(command: &Vec<String>) -> String {
+fn display(command: &[String]) -> String {
     command
         .iter()
         .map(|w| if w.contains([' ', '\n']) { format!("'{w}'") } else { w.clone() })

@@ -42,6 +42,11 @@ pub(crate) fn stage(
             let (tar, tree) = (quote(modules.path.join("modules.tar")), quote(&tree));
             unpack.push(format!("tar -C {tree}/usr/lib/modules/{kernel} -xf {tar} --numeric-owner"));
         }
+        // mmdebstrap leaves the builder's mirror, name and name server behind.
+        unpack.push(format!(
+            "cd {}/etc; rm -rf apt/sources.list apt/sources.list.d/* resolv.conf hostname",
+            quote(&tree)
+        ));
         unpack.push(lay_over(&quote(&over), &quote(&tree)));
         log.run("unpack the packages", namespace::command(&unpack.join("\n")))?;
         BuildRoot::writable(&tree).run(log, "configure the root", &configure(recipe, &kernel))?;
@@ -89,10 +94,9 @@ fn sysusers(recipe: &Recipe) -> String {
 /// Runs inside the root.
 fn configure(recipe: &Recipe, kernel: &str) -> String {
     let mut lines = vec![
-        // The mirror is the builder's affair, not the image's.
-        "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/* /var/cache/apt/*"
+        "rm -rf /var/log/*.log /var/log/apt/* /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old \
+         /var/lib/dpkg/*-old"
             .to_owned(),
-        "rm -f /var/log/*.log /var/log/apt/* /var/cache/debconf/*-old /var/lib/dpkg/*-old".into(),
         format!("depmod {kernel}"),
     ];
     if !recipe.users.is_empty() {

@@ -1,12 +1,16 @@
 //! Debian packages into a root filesystem, by mmdebstrap as an ordinary user.
+//!
+//! mmdebstrap could make a user namespace itself (`--mode=unshare`), but its processes would outlive a
+//! killed build. In ours, which has its own process ids, the kernel ends them all.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::apt::Mirrors;
 use crate::cache::Cache;
-use crate::command::{Log, quote, tied};
+use crate::command::{Log, quote};
 use crate::error::{IoContext, Result};
+use crate::namespace;
 
 /// What to install.
 #[derive(Debug, serde::Serialize)]
@@ -25,45 +29,48 @@ const KEYRINGS: [&str; 2] =
 
 impl Bootstrap<'_> {
     /// Installs into a tar file; without one only the `customize_hooks` see the result.
+    #[expect(clippy::too_many_arguments, reason = "each is a different thing the run needs")]
     pub fn run(
         &self,
         cache: &Cache,
         mirrors: &Mirrors,
         log: &Log,
         purpose: &str,
+        scratch: &Path,
         tar: Option<&Path>,
         customize_hooks: &[String],
     ) -> Result<()> {
         let debs = cache.persistent("debs")?;
-        let mut command = tied("mmdebstrap");
-        // Big trees do not fit a /tmp in memory, and the mapped users cannot reach into a private home.
-        command.env("TMPDIR", "/var/tmp");
-        // The initramfs is made later, once, with everything it needs.
-        command.env("INITRD", "No");
-        command.args(["--mode=unshare", "--variant=essential"]);
-        command.arg(format!("--format={}", if tar.is_some() { "tar" } else { "null" }));
-        command.arg(format!("--components={}", self.components.join(",")));
-        command.args(["--skip=download/empty", "--skip=essential/unlink", "--dpkgopt=force-confold"]);
-        for path in self.exclude {
-            command.arg(format!("--dpkgopt=path-exclude={path}"));
-        }
-        for option in host_acquire_options(log) {
-            command.arg(format!("--aptopt={option}"));
-        }
+        let mut arguments = vec!["--mode=root".to_owned(), "--variant=essential".into()];
+        let mut arg = |text: String| arguments.push(text);
+        // The host's /sys cannot be mounted from a user namespace, and no package needs it.
+        arg("--skip=chroot/mount/sys,download/empty,essential/unlink".into());
+        arg(format!("--format={}", if tar.is_some() { "tar" } else { "null" }));
+        arg(format!("--components={}", self.components.join(",")));
+        arg("--dpkgopt=force-confold".into());
+        self.exclude.iter().for_each(|path| arg(format!("--dpkgopt=path-exclude={path}")));
+        host_acquire_options(log).into_iter().for_each(|option| arg(format!("--aptopt={option}")));
         if !self.packages.is_empty() {
-            command.arg(format!("--include={}", self.packages.join(",")));
+            arg(format!("--include={}", self.packages.join(",")));
         }
-        command.arg("--setup-hook=mkdir -p \"$1\"/var/cache/apt/archives/partial");
-        command.arg(format!("--setup-hook=sync-in {} /var/cache/apt/archives/", quote(&debs)));
-        command.args(self.setup_hooks.iter().map(|hook| format!("--setup-hook={hook}")));
-        command.arg(format!("--customize-hook=sync-out /var/cache/apt/archives {}", quote(&debs)));
-        command.args(customize_hooks.iter().map(|hook| format!("--customize-hook={hook}")));
+        arg("--setup-hook=mkdir -p \"$1\"/var/cache/apt/archives/partial".into());
+        arg(format!("--setup-hook=sync-in {} /var/cache/apt/archives/", quote(&debs)));
+        self.setup_hooks.iter().for_each(|hook| arg(format!("--setup-hook={hook}")));
+        arg(format!("--customize-hook=sync-out /var/cache/apt/archives {}", quote(&debs)));
+        customize_hooks.iter().for_each(|hook| arg(format!("--customize-hook={hook}")));
         let keyring = KEYRINGS.map(PathBuf::from).into_iter().find(|k| k.exists());
         let sources = keyring.and_then(|k| mirrors.sources(self.release, self.components, &k));
-        command.arg(self.release).arg(tar.unwrap_or(Path::new("-")));
+        arg(self.release.to_owned());
+        arg(tar.unwrap_or(Path::new("-")).to_string_lossy().into_owned());
         if sources.is_some() {
-            command.arg("-");
+            arg("-".into());
         }
+        let words: Vec<_> = arguments.iter().map(quote).collect();
+        // TMPDIR: big trees do not fit a /tmp in memory. INITRD: the initramfs is made later, once, with
+        // everything it needs.
+        let script =
+            format!("export TMPDIR={} INITRD=No\nexec mmdebstrap {}", quote(scratch), words.join(" "));
+        let command = namespace::command(&script);
         let output = log.run_with_input(purpose, command, sources.unwrap_or_default().as_bytes());
         // apt's own lock and half downloads are of no use to the next build.
         for leftover in ["lock", "partial"] {

@@ -116,7 +116,7 @@ fn make(
     };
     let script = match filesystem {
         Filesystem::Erofs => format!(
-            "mkfs.erofs -zlz4hc,9 -C65536 -Efragments,dedupe,ztailpacking -U {uuid} /run/build/out/root.img /run/build/tree"
+            "mkfs.erofs -zlz4hc,9 -C65536 -Eztailpacking -U {uuid} /run/build/out/root.img /run/build/tree"
         ),
         Filesystem::Ext4 => {
             let used = root.run(

@@ -34,7 +34,7 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, root: &Stage) -> Result<
         .value("components", &recipe.components)
         .value("kernel and module packages", &packages)
         .value("builder", &[include_str!("modules.rs"), include_str!("bootstrap.rs")]);
-    let stage = context.cache.stage(&format!("modules {}", recipe.name), &key, |out, _, log| {
+    let stage = context.cache.stage(&format!("modules {}", recipe.name), &key, |out, scratch, log| {
         let tar = out.join("modules.tar");
         let hook = format!("tar-out /usr/lib/modules/{kernel}/updates {}", quote(&tar));
         bootstrap.run(
@@ -42,6 +42,7 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, root: &Stage) -> Result<
             context.mirrors,
             log,
             &format!("build {} for kernel {kernel}", recipe.module_packages.join(", ")),
+            scratch,
             None,
             &[hook],
         )?;

@@ -24,13 +24,14 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe) -> Result<Stage> {
         .value("packages", &recipe.packages)
         .value("excluded paths", &recipe.exclude)
         .value("builder", &[include_str!("root.rs"), include_str!("bootstrap.rs")]);
-    context.cache.stage(&format!("root {}", recipe.name), &key, |out, _, log| {
+    context.cache.stage(&format!("root {}", recipe.name), &key, |out, scratch, log| {
         let tar = out.join("root.tar");
         bootstrap.run(
             context.cache,
             context.mirrors,
             log,
             "install the packages with mmdebstrap",
+            scratch,
             Some(&tar),
             &[],
         )?;

@@ -65,7 +65,7 @@ pub(crate) fn stage(cache: &Cache, mirrors: &Mirrors, release: &str) -> Result<S
         .value("builder", &[include_str!("tools.rs"), include_str!("bootstrap.rs")]);
     cache.stage(&format!("tools {release}"), &key, |out, scratch, log| {
         let tar = scratch.join("root.tar");
-        bootstrap.run(cache, mirrors, log, "install the tools with mmdebstrap", Some(&tar), &[])?;
+        bootstrap.run(cache, mirrors, log, "install the tools with mmdebstrap", scratch, Some(&tar), &[])?;
         let script = extract(&quote(&tar), &quote(out.join("root")));
         log.run("unpack the tools", namespace::command(&script))?;
         Ok(())
