@@ -72,7 +72,7 @@ pub(crate) fn arguments(
     consoles_and_ports(&mut line, spec);
     for (index, disk) in disks.iter().enumerate() {
         line.json("-blockdev", disk.blockdev());
-        line.json("-device", disk.device(index == 0));
+        line.json("-device", disk.device(index == 0 && spec.kernel.is_none()));
     }
     for (index, ((network, mac), cable)) in spec.nics.iter().zip(&inherited.cables).enumerate() {
         let id = format!("net{index}");

@@ -38,7 +38,9 @@ impl Frame {
         format!("<{}:ready>", self.id)
     }
 
-    /// What is typed to run `command` in a shell of its own, so that `exit` and `cd` end with it.
+    /// What is typed to run `command` in a shell of its own, so that `exit` and `cd` end with it. Through a pipe, as
+    /// programs write each line by itself to a terminal, which makes an emulated console 30 times slower, and cut
+    /// lines to its width.
     pub(super) fn typed(&self, command: &str) -> Result<Vec<String>, ControlCharacter> {
         let unusable = |c: &char| c.is_control() && !matches!(c, '\n' | '\t');
         if let Some(character) = command.chars().find(unusable) {
@@ -47,7 +49,8 @@ impl Frame {
         let mut lines = vec!["c=".to_owned()];
         lines.extend(pieces(command).map(|piece| format!("c=${{c}}{}", shell_quoted(piece))));
         lines.push(format!(
-            "printf '\\n%s%s\\n' '<{id}:' 'begin>'; (eval \"$c\") </dev/null 2>&1; printf '\\n%s%s%s>\\n' '<{id}:' 'end:' \"$?\"",
+            "{{ printf '\\n%s%s\\n' '<{id}:' 'begin>'; (eval \"$c\") </dev/null 2>&1; \
+             printf '\\n%s%s%s>\\n' '<{id}:' 'end:' \"$?\"; }} | cat",
             id = self.id
         ));
         Ok(lines)

@@ -125,8 +125,8 @@ impl PreparedDisk {
         })
     }
 
-    /// The `-device` description; the machine boots from its first disk.
-    pub(crate) fn device(&self, is_first: bool) -> Value {
+    /// The `-device` description; `boots` where the firmware is to start from it.
+    pub(crate) fn device(&self, boots: bool) -> Value {
         let mut device = json!({
             "driver": "virtio-blk-pci",
             "id": format!("{}-device", self.name),
@@ -139,7 +139,7 @@ impl PreparedDisk {
             device["logical_block_size"] = json!(bytes);
             device["physical_block_size"] = json!(bytes);
         }
-        if is_first {
+        if boots {
             device["bootindex"] = json!(0);
         }
         device
