@@ -1,3 +1,96 @@
-//! `understudy`, the administrator's command on the box.
+//! `understudy`, the administrator's command on the box. It speaks to the box's services over D-Bus and has no privilege of its
+//! own: what it may do is what the bus lets its user do.
 
-fn main() {}
+mod console;
+mod link;
+mod output;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use link::Link;
+use output::Output;
+
+/// Protects machines and lets a virtual one take the place of a dead one.
+///
+/// MACHINE is always a host name, an id, or the first digits of an id (at least four).
+/// Every verb takes --json; the documents it prints carry a `version` and only ever gain keys within it.
+#[derive(Parser)]
+#[command(name = "understudy", version, max_term_width = 100)]
+#[command(after_help = "To begin:  understudy pair, then type what it prints on the machine to protect.\n\
+In a disaster:  understudy failover MACHINE --wait, then understudy vm console ID.")]
+struct Args {
+    /// Print a JSON document instead of text for people
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Show how the box is set up, its machines, and what runs now
+    Status,
+    /// Make a one-time code that pairs a new machine with this box
+    Pair,
+    /// List the protected machines
+    Machines,
+    /// Set, show or remove the times at which a machine is backed up
+    #[command(subcommand)]
+    Timetable(verbs::timetable::Timetable),
+    /// Start or cancel a backup
+    #[command(subcommand)]
+    Backup(verbs::backup::Backup),
+    /// List backups, newest first
+    Jobs(verbs::jobs::Jobs),
+    /// List a machine's recovery points, oldest first
+    Points(verbs::points::Points),
+    /// Boot a virtual machine in place of a machine, from one of its recovery points
+    Failover(verbs::failover::Failover),
+    /// List the virtual machines
+    Vms,
+    /// Stop a virtual machine, reach its console, or see its screen
+    #[command(subcommand)]
+    Vm(verbs::vm::Vm),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let output = Output { json: args.json };
+    match run(args.verb, &output).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("understudy: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(verb: Verb, output: &Output) -> anyhow::Result<()> {
+    let link = Link::new().await?;
+    match verb {
+        Verb::Status => verbs::status::run(&link, output).await,
+        Verb::Pair => verbs::pair::run(&link, output).await,
+        Verb::Machines => verbs::machines::run(&link, output).await,
+        Verb::Timetable(verb) => verb.run(&link, output).await,
+        Verb::Backup(verb) => verb.run(&link, output).await,
+        Verb::Jobs(verb) => verb.run(&link, output).await,
+        Verb::Points(verb) => verb.run(&link, output).await,
+        Verb::Failover(verb) => verb.run(&link, output).await,
+        Verb::Vms => verbs::vms::run(&link, output).await,
+        Verb::Vm(verb) => verb.run(&link, output).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Args::command().debug_assert();
+    }
+}

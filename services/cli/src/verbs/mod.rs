@@ -1,0 +1,12 @@
+//! One verb a file.
+
+pub mod backup;
+pub mod failover;
+pub mod jobs;
+pub mod machines;
+pub mod pair;
+pub mod points;
+pub mod status;
+pub mod timetable;
+pub mod vm;
+pub mod vms;
