@@ -205,6 +205,8 @@ impl Machine {
                 let text = |path: &PathBuf| path.display().to_string();
                 args.add(["-kernel".to_owned(), text(kernel), "-initrd".to_owned(), text(initrd)]);
                 args.add(["-append".to_owned(), command_line.clone()]);
+                // A kernel of ours has one task; starting over would only hide that it failed.
+                args.add(["-action", "reboot=shutdown"]);
             }
         }
     }
