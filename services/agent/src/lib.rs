@@ -5,5 +5,7 @@
 pub mod config;
 pub mod link;
 pub mod block;
+pub mod freeze;
 pub mod iscsi;
+pub mod map;
 pub mod tracker;
