@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod link;
+pub mod backup;
 pub mod block;
 pub mod freeze;
 pub mod iscsi;

@@ -63,7 +63,10 @@ impl Freezer {
     pub fn freeze(&mut self, deadline: Duration) -> anyhow::Result<Frozen<'_>> {
         mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
             .context("cannot keep the agent in memory while file systems are frozen; it needs CAP_IPC_LOCK")?;
-        self.watchdog.arm(deadline)?;
+        if let Err(error) = self.watchdog.arm(deadline) {
+            let _ = munlockall();
+            return Err(error);
+        }
         let mut frozen = Frozen { frozen: Vec::with_capacity(self.filesystems.len()), freezer: self, since: Instant::now() };
         let mut failed = None;
         for (index, one) in frozen.freezer.filesystems.iter().enumerate() {

@@ -109,7 +109,8 @@ mod tests {
     #[test]
     fn device_numbers_are_encoded_as_the_kernel_does() {
         assert_eq!(encode((8, 1)).unwrap(), 0x801);
-        assert_eq!(encode((259, 300)).unwrap(), 0x0011_0000 & 0 | 300 & 0xff | 259 << 8 | 0x10_0000);
+        // Minor 300 is 0x12c: its low byte stays low, the rest goes above the major number.
+        assert_eq!(encode((259, 300)).unwrap(), 0x0010_0000 | 259 << 8 | 0x2c);
         assert!(encode((1 << 12, 0)).is_err());
     }
 }
