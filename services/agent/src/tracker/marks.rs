@@ -9,27 +9,25 @@ pub fn words(blocks: u64) -> u64 {
     blocks.div_ceil(8)
 }
 
-/// Moves every mark of `live` into `job` and returns what was moved.
+/// Moves every mark of `live` into `job` and adds what was moved to `taken`, without allocating.
 ///
 /// A mark is in `job` before it leaves `live`, so that it is in one of the two whatever happens to this process. A
 /// block that is written again between the two steps keeps its mark in `job`, and is read only after this returns; a
 /// write that is still in flight then marks again when it completes.
-pub fn take(live: &[AtomicU64], job: &[AtomicU64], blocks: u64) -> BlockSet {
-    let mut taken = BlockSet::none(blocks);
+pub fn take(live: &[AtomicU64], job: &[AtomicU64], taken: &mut BlockSet) {
     for (number, (live, job)) in live.iter().zip(job).enumerate() {
         let mut marks = live.load(Ordering::SeqCst);
         while marks != 0 {
             job.fetch_or(marks, Ordering::SeqCst);
             match live.compare_exchange(marks, 0, Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => {
-                    insert(&mut taken, number, marks);
+                    insert(taken, number, marks);
                     break;
                 }
                 Err(now) => marks = now,
             }
         }
     }
-    taken
 }
 
 /// Every mark in `live` or `job`, without changing either.
@@ -78,6 +76,12 @@ mod tests {
         marks[block as usize / 8].fetch_or(1 << (block % 8 * 8), Ordering::SeqCst);
     }
 
+    fn take_all(live: &[AtomicU64], job: &[AtomicU64]) -> BlockSet {
+        let mut taken = BlockSet::none(BLOCKS);
+        take(live, job, &mut taken);
+        taken
+    }
+
     proptest! {
         #[test]
         fn what_is_taken_leaves_live_and_stays_in_job(
@@ -86,11 +90,11 @@ mod tests {
         ) {
             let (live, job) = (memory(), memory());
             first.iter().for_each(|block| mark(&live, *block));
-            prop_assert!(take(&live, &job, BLOCKS).iter().eq(first.iter().copied()));
+            prop_assert!(take_all(&live, &job).iter().eq(first.iter().copied()));
             prop_assert!(live.iter().all(|word| word.load(Ordering::SeqCst) == 0));
             second.iter().for_each(|block| mark(&live, *block));
             prop_assert!(union(&live, &job, BLOCKS).iter().eq(first.union(&second).copied()));
-            prop_assert!(take(&live, &job, BLOCKS).iter().eq(second.iter().copied()));
+            prop_assert!(take_all(&live, &job).iter().eq(second.iter().copied()));
             clear(&live);
             prop_assert!(union(&live, &job, BLOCKS).iter().eq(first.union(&second).copied()));
         }
@@ -117,9 +121,9 @@ mod tests {
                 done.store(true, Ordering::SeqCst);
             });
             while !done.load(Ordering::SeqCst) {
-                copy(&take(&live, &job, BLOCKS));
+                copy(&take_all(&live, &job));
             }
-            copy(&take(&live, &job, BLOCKS));
+            copy(&take_all(&live, &job));
         });
         assert!(copied.iter().zip(&content).all(|(copy, now)| *copy == now.load(Ordering::SeqCst)));
     }

@@ -128,10 +128,12 @@ impl Tracker {
         Ok(marks::union(programs.live.words(), programs.job.words(), blocks))
     }
 
-    /// Takes the live marks into the job's and returns them. Read the blocks after this, not before.
-    pub fn take(&self, disk: DiskId) -> anyhow::Result<BlockSet> {
-        let (programs, blocks) = self.tracked(disk)?;
-        Ok(marks::take(programs.live.words(), programs.job.words(), blocks))
+    /// Takes the live marks into the job's and adds them to `taken`. Read the blocks after this, not before. Allocates
+    /// nothing, because it is called while file systems are frozen.
+    pub fn take(&self, disk: DiskId, taken: &mut BlockSet) -> anyhow::Result<()> {
+        let (programs, _) = self.tracked(disk)?;
+        marks::take(programs.live.words(), programs.job.words(), taken);
+        Ok(())
     }
 
     /// Requests that changed this disk since the epoch began.
