@@ -1,3 +1,111 @@
-//! Runs on the protected machine: tracks writes, maps used blocks, freezes, copies.
+//! `understudy-agent`: runs on the protected machine.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use understudy_agent::inventory::{Blkid, Root, host_name};
+use understudy_agent::link::Address;
+use understudy_agent::service::Inventories;
+use understudy_agent::state::{self, StateDir};
+use understudy_agent::status::{self, Status};
+use understudy_wire::pairing::Code;
+
+/// Backs this machine up to an Understudy box.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// Where the agent keeps its key and what it knows of its disks.
+    #[arg(long, global = true, value_name = "DIRECTORY", default_value = state::DIRECTORY)]
+    state: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Pairs this machine with a box.
+    Pair {
+        /// Name or IP address of the box.
+        address: Address,
+        /// The one-time code that the box shows.
+        code: Code,
+        /// Replace an earlier pairing.
+        #[arg(long)]
+        again: bool,
+    },
+    /// Runs the service; systemd does this.
+    Run,
+    /// Shows with which box this machine is paired and what the service is doing.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints what the box is told about this machine, as JSON.
+    Inventory,
+    /// Thaws file systems when the service cannot; systemd starts this.
+    #[command(hide = true)]
+    Watchdog,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging(matches!(cli.verb, Verb::Run | Verb::Watchdog));
+    match act(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("understudy-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(cli: Cli) -> anyhow::Result<()> {
+    if let Verb::Watchdog = cli.verb {
+        // It needs no state, and must not wait for the disk it lies on.
+        return understudy_agent::freeze::watchdog::main();
+    }
+    let state = StateDir::open(&cli.state)?;
+    match cli.verb {
+        Verb::Pair { address, code, again } => {
+            let machine = understudy_agent::pair::pair(&state, &address, &code, &host_name()?, again)?;
+            println!("paired with the box at {address}; this machine is {machine} there");
+        }
+        Verb::Watchdog => {}
+        Verb::Run => run(&state)?,
+        Verb::Status { json } => {
+            let status = Status::read(&state, &status::directory())?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&status)?);
+            } else {
+                println!("{status}");
+            }
+        }
+        Verb::Inventory => {
+            let inventory = Inventories::open(Root::system(), Box::new(Blkid), &state)?.collect()?;
+            println!("{}", serde_json::to_string_pretty(&inventory)?);
+        }
+    }
+    Ok(())
+}
+
+/// The service logs to the journal with fields (`JOB=`); what a person runs logs to the terminal, and only what went wrong.
+fn start_logging(service: bool) {
+    let level = if service { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let registry = tracing_subscriber::registry().with(filter);
+    match tracing_journald::layer() {
+        Ok(journal) if service && std::env::var_os("JOURNAL_STREAM").is_some() => {
+            registry.with(journal.with_field_prefix(None)).init();
+        }
+        _ => registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).init(),
+    }
+}
+
+fn run(_: &StateDir) -> anyhow::Result<()> {
+    anyhow::bail!("this build has no backup engine")
+}

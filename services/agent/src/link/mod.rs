@@ -1,6 +1,16 @@
 //! The agent's side of the wire protocol: what a backup needs of the box. A trait, so that the backup engine is tested
 //! without one.
 
+mod address;
+mod http;
+mod https;
+mod retry;
+
+pub use address::{Address, AddressError, Locator};
+pub use http::Client;
+pub use https::HttpsLink;
+pub use retry::{Backoff, patiently};
+
 use std::net::IpAddr;
 use std::time::Duration;
 
