@@ -2,16 +2,21 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use understudy_agent::config::{self, BackupSettings};
+use understudy_agent::engine::Engine;
+use understudy_agent::freeze;
 use understudy_agent::inventory::{Blkid, Root, host_name};
+use understudy_agent::iscsi;
 use understudy_agent::link::Address;
-use understudy_agent::service::Inventories;
+use understudy_agent::service::{Inventories, Service};
 use understudy_agent::state::{self, StateDir};
-use understudy_agent::status::{self, Status};
+use understudy_agent::status::{self, Board, Status};
 use understudy_wire::pairing::Code;
 
 /// Backs this machine up to an Understudy box.
@@ -50,6 +55,21 @@ enum Verb {
     /// Thaws file systems when the service cannot; systemd starts this.
     #[command(hide = true)]
     Watchdog,
+    /// Copies a disk or image to an iSCSI LUN that reads as zeros, to measure the engine; reads the CHAP secret from
+    /// standard input.
+    #[command(hide = true)]
+    Copy {
+        /// Disk or image.
+        source: PathBuf,
+        /// Portal, `ADDRESS:PORT`.
+        portal: std::net::SocketAddr,
+        /// Target name.
+        target: String,
+        /// Our own iSCSI name.
+        initiator: String,
+        /// CHAP name.
+        user: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -67,7 +87,7 @@ fn main() -> ExitCode {
 fn act(cli: Cli) -> anyhow::Result<()> {
     if let Verb::Watchdog = cli.verb {
         // It needs no state, and must not wait for the disk it lies on.
-        return understudy_agent::freeze::watchdog::main();
+        return freeze::watchdog::main();
     }
     let state = StateDir::open(&cli.state)?;
     match cli.verb {
@@ -89,6 +109,19 @@ fn act(cli: Cli) -> anyhow::Result<()> {
             let inventory = Inventories::open(Root::system(), Box::new(Blkid), &state)?.collect()?;
             println!("{}", serde_json::to_string_pretty(&inventory)?);
         }
+        Verb::Copy { source, portal, target, initiator, user } => {
+            let secret = std::io::read_to_string(std::io::stdin())?;
+            let address = iscsi::Address {
+                portal,
+                iqn: target,
+                lun: 0,
+                initiator,
+                chap: Some((user, secret.trim().to_owned())),
+                patience: Duration::from_secs(60),
+            };
+            let stats = understudy_agent::backup::copy_disk(&source, address)?;
+            println!("{} bytes, {} sent, {:.3} s", stats.size.0, stats.sent.0, stats.time.as_secs_f64());
+        }
     }
     Ok(())
 }
@@ -106,6 +139,14 @@ fn start_logging(service: bool) {
     }
 }
 
-fn run(_: &StateDir) -> anyhow::Result<()> {
-    anyhow::bail!("this build has no backup engine")
+fn run(state: &StateDir) -> anyhow::Result<()> {
+    let _only_one = state.lock()?;
+    let settings = BackupSettings::read(config::PATH.as_ref())?;
+    let mut inventories = Inventories::open(Root::system(), Box::new(Blkid), state)?;
+    let disks = inventories.collect()?.disks;
+    let mut engine = Engine::start(state.path(), settings, &disks)?;
+    let board = Board::open(&status::directory())?;
+    // Ready means: from now on every write is tracked.
+    sd_notify::notify(false, &[sd_notify::NotifyState::Ready])?;
+    match (Service { state, board, inventories, engine: &mut engine, disks }).run()? {}
 }
