@@ -24,7 +24,7 @@ pub fn by_timetable(cast: &mut Cast<'_>) -> anyhow::Result<()> {
         cast.appliance.shell.succeed("date -u -d '+15 seconds' '+%S %M %H'", Duration::from_secs(30))?;
     let id = cast.id.clone();
     cast.appliance.shell.succeed(
-        &format!("understudy timetable set {id} '{} * * *' --time-zone UTC", clock.trim()),
+        &format!("understudy timetable set {id} '{} * * *' --zone UTC", clock.trim()),
         Duration::from_secs(30),
     )?;
     let job = take(cast, "first", "first")?;
