@@ -47,11 +47,14 @@ enum Verb {
     },
     /// Prints what the box is told about this machine, as JSON.
     Inventory,
+    /// Thaws file systems when the service cannot; systemd starts this.
+    #[command(hide = true)]
+    Watchdog,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging(matches!(cli.verb, Verb::Run));
+    start_logging(matches!(cli.verb, Verb::Run | Verb::Watchdog));
     match act(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -62,12 +65,17 @@ fn main() -> ExitCode {
 }
 
 fn act(cli: Cli) -> anyhow::Result<()> {
+    if let Verb::Watchdog = cli.verb {
+        // It needs no state, and must not wait for the disk it lies on.
+        return understudy_agent::freeze::watchdog::main();
+    }
     let state = StateDir::open(&cli.state)?;
     match cli.verb {
         Verb::Pair { address, code, again } => {
             let machine = understudy_agent::pair::pair(&state, &address, &code, &host_name()?, again)?;
             println!("paired with the box at {address}; this machine is {machine} there");
         }
+        Verb::Watchdog => {}
         Verb::Run => run(&state)?,
         Verb::Status { json } => {
             let status = Status::read(&state, &status::directory())?;
