@@ -1,6 +1,4 @@
-//! The backup engine as the service drives it: the tracker, and backups that use it.
-
-use std::path::{Path, PathBuf};
+//! The backup engine and its tracker, as the service drives them.
 
 use anyhow::Context;
 use understudy_wire::{Disk, Inventory, Order};
@@ -8,39 +6,47 @@ use understudy_wire::{Disk, Inventory, Order};
 use crate::backup;
 use crate::config::BackupSettings;
 use crate::link::Link;
-use crate::service;
+use crate::service::Engine;
+use crate::state::StateDir;
 use crate::tracker::Tracker;
 
-/// Tracks the machine's disks for as long as it lives, and backs them up.
-pub struct Engine {
-    state: PathBuf,
+/// Takes real backups.
+pub struct Backups {
+    state: StateDir,
     settings: BackupSettings,
-    /// `None` only while the tracker is opened again: one exists at a time.
+    /// `None` only after it could not be opened anew; every use tries again.
     tracker: Option<Tracker>,
+    disks: Vec<Disk>,
 }
 
-impl Engine {
-    /// Tracking begins here, before the box is asked for anything.
-    pub fn start(state: &Path, settings: BackupSettings, disks: &[Disk]) -> anyhow::Result<Self> {
-        let tracker = Tracker::open(state, disks).context("the tracker cannot start")?;
-        Ok(Self { state: state.to_owned(), settings, tracker: Some(tracker) })
+impl Backups {
+    /// Begins to track these disks, or goes on where an earlier process has begun.
+    pub fn open(state: &StateDir, disks: &[Disk], settings: BackupSettings) -> anyhow::Result<Self> {
+        let mut backups = Self { state: state.clone(), settings, tracker: None, disks: disks.to_vec() };
+        backups.tracker()?;
+        Ok(backups)
     }
 
     fn tracker(&mut self) -> anyhow::Result<&mut Tracker> {
-        self.tracker.as_mut().context("the tracker could not be started again after the disks changed")
+        if self.tracker.is_none() {
+            let tracker =
+                Tracker::open(self.state.path(), &self.disks).context("writes cannot be tracked")?;
+            self.tracker = Some(tracker);
+        }
+        self.tracker.as_mut().context("the tracker was opened above")
     }
 }
 
-impl service::Engine for Engine {
+impl Engine for Backups {
     fn recover(&mut self, link: &dyn Link) -> anyhow::Result<()> {
         backup::recover(link, self.tracker()?)
     }
 
     fn disks_changed(&mut self, disks: &[Disk]) -> anyhow::Result<()> {
-        // What is pinned goes on marking in between.
+        disks.clone_into(&mut self.disks);
+        // Closed first: there is only one tracker. Its marks stay, in the kernel, for the next one.
         self.tracker = None;
-        self.tracker = Some(Tracker::open(&self.state, disks).context("the tracker cannot start again")?);
-        Ok(())
+        self.tracker().map(drop)
     }
 
     fn run(&mut self, order: &Order, inventory: &Inventory, link: &dyn Link) -> anyhow::Result<()> {

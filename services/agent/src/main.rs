@@ -1,16 +1,16 @@
 //! `understudy-agent`: runs on the protected machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use understudy_agent::config::{self, BackupSettings};
-use understudy_agent::engine::Engine;
-use understudy_agent::freeze;
+use understudy_agent::engine::Backups;
 use understudy_agent::inventory::{Blkid, Root, host_name};
 use understudy_agent::iscsi;
 use understudy_agent::link::Address;
@@ -85,20 +85,17 @@ fn main() -> ExitCode {
 }
 
 fn act(cli: Cli) -> anyhow::Result<()> {
-    if let Verb::Watchdog = cli.verb {
-        // It needs no state, and must not wait for the disk it lies on.
-        return freeze::watchdog::main();
-    }
-    let state = StateDir::open(&cli.state)?;
+    let state = || StateDir::open(&cli.state);
     match cli.verb {
         Verb::Pair { address, code, again } => {
-            let machine = understudy_agent::pair::pair(&state, &address, &code, &host_name()?, again)?;
+            let machine = understudy_agent::pair::pair(&state()?, &address, &code, &host_name()?, again)?;
             println!("paired with the box at {address}; this machine is {machine} there");
         }
-        Verb::Watchdog => {}
-        Verb::Run => run(&state)?,
+        Verb::Run => run(&state()?)?,
+        // It needs no state, and must not wait for the disk which that lies on.
+        Verb::Watchdog => understudy_agent::freeze::watchdog::main()?,
         Verb::Status { json } => {
-            let status = Status::read(&state, &status::directory())?;
+            let status = Status::read(&state()?, &status::directory())?;
             if json {
                 println!("{}", serde_json::to_string_pretty(&status)?);
             } else {
@@ -106,7 +103,7 @@ fn act(cli: Cli) -> anyhow::Result<()> {
             }
         }
         Verb::Inventory => {
-            let inventory = Inventories::open(Root::system(), Box::new(Blkid), &state)?.collect()?;
+            let inventory = Inventories::open(Root::system(), Box::new(Blkid), &state()?)?.collect()?;
             println!("{}", serde_json::to_string_pretty(&inventory)?);
         }
         Verb::Copy { source, portal, target, initiator, user } => {
@@ -126,6 +123,18 @@ fn act(cli: Cli) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Tracks first, so that no write after the start is missed; then serves the box until the process ends.
+fn run(state: &StateDir) -> anyhow::Result<()> {
+    let settings = BackupSettings::read(Path::new(config::PATH))?;
+    let board = Board::open(&status::directory())?;
+    let mut inventories = Inventories::open(Root::system(), Box::new(Blkid), state)?;
+    let disks = inventories.collect().context("the machine's inventory cannot be taken")?.disks;
+    let mut engine = Backups::open(state, &disks, settings)?;
+    sd_notify::notify(false, &[sd_notify::NotifyState::Ready])
+        .context("cannot tell systemd that the agent is ready")?;
+    match (Service { state, board, inventories, engine: &mut engine, disks }).run()? {}
+}
+
 /// The service logs to the journal with fields (`JOB=`); what a person runs logs to the terminal, and only what went wrong.
 fn start_logging(service: bool) {
     let level = if service { "info" } else { "warn" };
@@ -137,16 +146,4 @@ fn start_logging(service: bool) {
         }
         _ => registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).init(),
     }
-}
-
-fn run(state: &StateDir) -> anyhow::Result<()> {
-    let _only_one = state.lock()?;
-    let settings = BackupSettings::read(config::PATH.as_ref())?;
-    let mut inventories = Inventories::open(Root::system(), Box::new(Blkid), state)?;
-    let disks = inventories.collect()?.disks;
-    let mut engine = Engine::start(state.path(), settings, &disks)?;
-    let board = Board::open(&status::directory())?;
-    // Ready means: from now on every write is tracked.
-    sd_notify::notify(false, &[sd_notify::NotifyState::Ready])?;
-    match (Service { state, board, inventories, engine: &mut engine, disks }).run()? {}
 }
