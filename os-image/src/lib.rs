@@ -12,6 +12,7 @@ mod command;
 mod error;
 pub mod host;
 mod key;
+mod mirror;
 mod namespace;
 mod overlay;
 pub mod recipe;

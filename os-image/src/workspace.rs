@@ -161,6 +161,23 @@ impl Workspace {
         Ok(key)
     }
 
+    /// Copies what cargo needs to compile any member into `to`, changing only what differs.
+    pub fn mirror(&self, to: &Path) -> Result<()> {
+        let mut names: BTreeSet<PathBuf> = ["Cargo.toml", "Cargo.lock"].map(PathBuf::from).into();
+        let folders = self.crates.iter().filter_map(|c| c.folder().strip_prefix(&self.root).ok());
+        names.extend(folders.filter_map(|f| f.components().next()).map(|top| PathBuf::from(top.as_os_str())));
+        for name in &names {
+            crate::mirror::mirror(&self.root.join(name), &to.join(name))?;
+        }
+        // A folder that is no longer there could still match a pattern of `members`.
+        for stale in crate::key::sorted_children(to)? {
+            if !names.contains(Path::new(stale.file_name().unwrap_or_default())) {
+                std::fs::remove_dir_all(&stale).at("remove", &stale)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The folders of these crates and of the members they depend on.
     fn closure(&self, crates: &[&Crate]) -> BTreeSet<PathBuf> {
         let mut found = BTreeSet::new();

@@ -40,3 +40,34 @@ fn size_on_disk(path: &Path) -> Result<String> {
 fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use os_image::recipe::Recipe;
+
+    fn recipes() -> Vec<Recipe> {
+        let folder = paths::workspace().join("recipes");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let files = files.filter(|path| path.extension().is_some_and(|e| e == "toml"));
+        files.map(|file| Recipe::load(&file).unwrap_or_else(|error| panic!("{error}"))).collect()
+    }
+
+    #[test]
+    fn every_recipe_of_the_repository_is_valid() {
+        assert!(recipes().len() >= 4);
+    }
+
+    #[test]
+    fn the_appliance_that_ships_has_no_root_console() {
+        for recipe in recipes() {
+            let open = recipe.files.iter().any(|folder| folder.ends_with("root-console/files"));
+            assert_eq!(
+                open,
+                ["appliance-qemu", "machine-debian"].contains(&recipe.name.as_str()),
+                "{}",
+                recipe.name
+            );
+        }
+    }
+}

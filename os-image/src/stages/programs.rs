@@ -41,13 +41,15 @@ pub(crate) fn stage(
         let mut fetch = Command::new("cargo");
         fetch.args(["fetch", "--locked"]).current_dir(&context.workspace.root);
         log.run("download the crates named in Cargo.lock", fetch)?;
-        let target = context.cache.persistent("cargo-target")?;
+        let (target, sources) =
+            (context.cache.persistent("cargo-target")?, context.cache.persistent("cargo-src")?);
+        context.workspace.mirror(&sources)?;
         let cargo_home = home::cargo_home();
         let registry = cargo_home.join("registry");
         std::fs::create_dir_all(&registry).at("create", &registry)?;
         let mut root = context
             .build_root()
-            .with("src", &context.workspace.root)
+            .with("src", &sources)
             .with("rust", &context.workspace.toolchain)
             .with_writable("cargo/registry", &registry)
             .with_writable("target", &target)
