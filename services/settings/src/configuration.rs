@@ -284,4 +284,4 @@ fn mask(prefix: u8, bits: u8) -> u128 {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

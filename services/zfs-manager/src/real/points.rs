@@ -154,7 +154,8 @@ mod tests {
     use super::*;
 
     fn entry(name: &str, txg: u64, record: &str) -> String {
-        let part = &record::encode(record).unwrap()[0].1;
+        let parts = record::encode(record).unwrap();
+        let part = parts.first().map_or("-", |(_, value)| value);
         format!(
             r#""{name}":{{"name":"{name}","properties":{{"guid":{{"value":7}},"creation":{{"value":{}}},
             "createtxg":{{"value":{txg}}},"used":{{"value":0}},"org.understudy:version":{{"value":"1"}},
