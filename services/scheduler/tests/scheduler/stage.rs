@@ -1,0 +1,191 @@
+//! A private bus with the simulated services and the real scheduler on it.
+
+use std::future::Future;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use understudy_bus::scheduler::{AgentsProxy, Job, NAME, SchedulerProxy, StandIn};
+use zbus::Connection;
+use zbus::export::futures_core::Stream;
+use zbus::fdo::DBusProxy;
+
+use crate::world::World;
+
+/// Nothing here takes longer unless it hangs.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>custom</type>
+  <listen>unix:path=FOLDER/bus</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <allow send_destination="*"/>
+    <allow receive_sender="*"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>"#;
+
+/// Everything; ends its processes when dropped.
+pub struct Stage {
+    pub world: World,
+    pub people: SchedulerProxy<'static>,
+    pub agents: AgentsProxy<'static>,
+    pub bus: Connection,
+    folder: TempDir,
+    daemon: Child,
+    scheduler: Option<Child>,
+    agent_silence: u64,
+}
+
+impl Stage {
+    /// Sets it up and starts the scheduler.
+    pub async fn new() -> Self {
+        let mut stage = Self::without_scheduler(120).await;
+        stage.start().await;
+        stage
+    }
+
+    /// With agents that may be silent for a second only.
+    pub async fn impatient() -> Self {
+        let mut stage = Self::without_scheduler(1).await;
+        stage.start().await;
+        stage
+    }
+
+    /// Sets it up for tests that do something before the scheduler starts.
+    pub async fn without_scheduler(agent_silence: u64) -> Self {
+        let folder = TempDir::with_prefix("understudy-scheduler-").unwrap();
+        let config = folder.path().join("bus.conf");
+        std::fs::write(&config, BUS.replace("FOLDER", folder.path().to_str().unwrap())).unwrap();
+        let mut daemon = Command::new("dbus-daemon")
+            .arg(format!("--config-file={}", config.display()))
+            .args(["--nofork", "--print-address"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("dbus-daemon is needed (Debian package dbus-daemon)");
+        let mut address = String::new();
+        BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        let connect = || zbus::connection::Builder::address(address.trim()).unwrap().build();
+        let world = World::serve(connect().await.unwrap()).await;
+        let bus = connect().await.unwrap();
+        Self {
+            world,
+            people: SchedulerProxy::new(&bus).await.unwrap(),
+            agents: AgentsProxy::new(&bus).await.unwrap(),
+            bus,
+            folder,
+            daemon,
+            scheduler: None,
+            agent_silence,
+        }
+    }
+
+    /// Starts the scheduler and returns when it has its name.
+    pub async fn start(&mut self) {
+        let names = DBusProxy::new(&self.bus).await.unwrap();
+        let mut owners = names.receive_name_owner_changed_with_args(&[(0, NAME)]).await.unwrap();
+        std::fs::create_dir_all(self.state()).unwrap();
+        let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_understudy-scheduler"))
+            .env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}/bus", self.folder.path().display()))
+            .env("STATE_DIRECTORY", self.state())
+            .env("UNDERSTUDY_AGENT_SILENCE", self.agent_silence.to_string())
+            .env("UNDERSTUDY_SERVICE_PATIENCE", "10")
+            .env("RUST_LOG", "debug,zbus=warn")
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.scheduler = Some(child);
+        within("the scheduler takes its name", async {
+            loop {
+                let change = next(&mut owners).await;
+                if change.args().unwrap().new_owner().is_some() {
+                    return;
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Kills the scheduler as a crash does.
+    pub fn kill(&mut self) {
+        let mut child = self.scheduler.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Where the scheduler keeps its state.
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("scheduler.log")
+    }
+
+    /// Returns the job when it is as `is` wants it.
+    pub async fn job(&self, job: &str, what: &str, is: impl Fn(&Job) -> bool) -> Job {
+        let mut changes = self.people.receive_job_changed().await.unwrap();
+        within(&format!("job {job}: {what}"), async {
+            loop {
+                let jobs = self.people.jobs("").await.unwrap();
+                if let Some(found) = jobs.into_iter().find(|row| row.job == job && is(row)) {
+                    return found;
+                }
+                next(&mut changes).await;
+            }
+        })
+        .await
+    }
+
+    /// Returns the job when it has ended.
+    pub async fn ended(&self, job: &str) -> Job {
+        self.job(job, "ends", |job| matches!(job.step.as_str(), "done" | "failed")).await
+    }
+
+    /// Returns the stand-in when it is in a state.
+    pub async fn stand_in(&self, vm: &str, state: &str) -> StandIn {
+        let mut changes = self.people.receive_stand_in_changed().await.unwrap();
+        within(&format!("VM {vm} is {state}"), async {
+            loop {
+                let all = self.people.stand_ins().await.unwrap();
+                if let Some(found) = all.into_iter().find(|row| row.vm == vm && row.state == state) {
+                    return found;
+                }
+                next(&mut changes).await;
+            }
+        })
+        .await
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for child in self.scheduler.iter_mut().chain([&mut self.daemon]) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("the scheduler said:\n{}", std::fs::read_to_string(self.log()).unwrap_or_default());
+        }
+    }
+}
+
+/// Waits for something with a deadline.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("did not happen within {DEADLINE:?}: {what}"),
+    }
+}
+
+/// The next signal of a stream.
+pub async fn next<S: Stream + Unpin>(stream: &mut S) -> S::Item {
+    std::future::poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await.expect("the bus is there")
+}
