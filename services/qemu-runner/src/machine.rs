@@ -176,8 +176,10 @@ impl Machine {
             args.device(json!({"driver": "virtio-serial-pci"}));
             args.device(json!({"driver": "virtserialport", "chardev": "report", "name": name}));
         }
+        // A kernel given directly is what starts; QEMU refuses a second claim to be first.
+        let bootable = !matches!(self.boot, Boot::Kernel { .. });
         for (index, disk) in self.disks.iter().enumerate() {
-            disk.arguments(index, &mut args);
+            disk.arguments(index, bootable, &mut args);
         }
         for (index, address) in self.interfaces.iter().enumerate() {
             let id = format!("link{index}");
@@ -223,7 +225,7 @@ impl Machine {
 }
 
 impl Disk {
-    fn arguments(&self, index: usize, args: &mut Arguments) {
+    fn arguments(&self, index: usize, bootable: bool, args: &mut Arguments) {
         let set = args.descriptor(numbers::FIRST_DISK + index as RawFd);
         let node = format!("disk{index}");
         let mut file = json!({
@@ -246,14 +248,17 @@ impl Disk {
             "read-only": self.read_only || !self.access.writable,
             "file": file,
         }));
-        args.device(json!({
+        let mut device = json!({
             "driver": "virtio-blk-pci",
             "drive": node,
             "serial": self.serial,
             "logical_block_size": self.sector_size,
             "physical_block_size": self.sector_size.max(4096),
-            "bootindex": index,
-        }));
+        });
+        if bootable {
+            device["bootindex"] = json!(index);
+        }
+        args.device(device);
     }
 }
 

@@ -78,6 +78,15 @@ fn disks_are_tried_in_their_order() {
 }
 
 #[test]
+fn a_kernel_of_ours_starts_before_any_disk() {
+    let mut machine = machine();
+    let command_line = "console=ttyS0".to_owned();
+    machine.boot = Boot::Kernel { kernel: "/k".into(), initrd: "/i".into(), command_line };
+    assert_eq!(device(&machine, "virtio-blk-pci").unwrap().get("bootindex"), None);
+    assert_eq!(values(&machine, "-append"), ["console=ttyS0"]);
+}
+
+#[test]
 fn every_interface_keeps_its_address_and_is_alone_on_its_link() {
     let mut machine = machine();
     machine.interfaces.push("52:54:00:AB:cd:ef".parse().unwrap());
