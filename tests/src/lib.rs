@@ -1,6 +1,7 @@
 //! End to end, through the doors a user has.
 
 pub mod appliance;
+pub mod bench;
 pub mod faults;
 pub mod machine;
 pub mod narrate;

@@ -1,5 +1,6 @@
 //! Every command a person types: `cargo xtask VERB`. A verb is a file; alone, this lists them.
 
+mod bench;
 mod demo;
 mod image;
 mod lint;
@@ -25,6 +26,8 @@ enum Verb {
     Run(run::Arguments),
     /// Build everything, boot it in QEMU, and play the main story to its end
     Demo(demo::Arguments),
+    /// Figures against rivals, in the same run, as ratios
+    Bench(bench::Arguments),
     /// Everything CI checks
     Test(test::Arguments),
     /// Formatting and lints, warnings refused
@@ -48,6 +51,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Image(arguments) => image::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Lint => lint::run(),
     }

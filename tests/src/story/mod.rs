@@ -80,19 +80,28 @@ pub fn play(options: &Options, narrator: &Narrator) -> anyhow::Result<Stage> {
     Ok(Stage { appliance: cast.appliance, report: cast.report, run_dir: world.run_dir.clone() })
 }
 
-fn raise_the_curtain<'a>(
-    narrator: &'a Narrator,
-    world: &'a World,
+/// Boots the appliance and the machine at the same time.
+pub fn boot_both(
+    narrator: &Narrator,
+    world: &World,
     images: &Images,
-) -> anyhow::Result<Cast<'a>> {
-    let (appliance, machine) = narrator.step("boot the appliance and the machine it will protect", || {
+) -> anyhow::Result<(Appliance, Machine)> {
+    narrator.step("boot the appliance and the machine it will protect", || {
         std::thread::scope(|scope| {
             let machine = scope.spawn(|| Machine::boot(world, images));
             let appliance = Appliance::boot(world, images);
             let machine = machine.join().map_err(|_| anyhow::anyhow!("booting the machine panicked"))?;
             Ok((appliance?, machine?))
         })
-    })?;
+    })
+}
+
+fn raise_the_curtain<'a>(
+    narrator: &'a Narrator,
+    world: &'a World,
+    images: &Images,
+) -> anyhow::Result<Cast<'a>> {
+    let (appliance, machine) = boot_both(narrator, world, images)?;
     let report = Report {
         version: 1,
         image: Image { build_seconds: images.build_seconds, compressed_bytes: images.compressed_bytes },
