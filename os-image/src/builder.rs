@@ -148,7 +148,7 @@ impl Builder {
         let debs = self.debs(context, recipe)?;
         let additions = Additions { services, services_key, debs, included };
         let filesystem = filesystem::stage(context, recipe, &base, additions)?;
-        let disk = disk::stage(context, recipe, &base, &filesystem)?;
+        let disk = disk::stage(context, recipe, &root::kernel_of(root, recipe)?, &base, &filesystem)?;
         Ok(image(recipe, &disk, &base, true))
     }
 

@@ -18,8 +18,14 @@ const SECTOR: u64 = 512;
 const LINUX_VAR: uuid::Uuid = uuid::uuid!("4d21b016-b534-45c2-a9fb-5c16e091fd2d");
 
 /// `disk.raw` and one `NAME.raw` per data disk.
-pub(crate) fn stage(context: &Context, recipe: &Recipe, base: &Stage, filesystem: &Stage) -> Result<Stage> {
-    let config = grub::config(recipe)?;
+pub(crate) fn stage(
+    context: &Context,
+    recipe: &Recipe,
+    kernel: &str,
+    base: &Stage,
+    filesystem: &Stage,
+) -> Result<Stage> {
+    let config = grub::config(recipe, kernel)?;
     let key = Key::default()
         .value("kernel", &base.hash)
         .value("root filesystem", &filesystem.hash)

@@ -19,7 +19,7 @@ pub(crate) fn make_loader() -> String {
 
 /// The configuration. Partitions are found by their place on the disk GRUB itself was loaded from: labels
 /// and UUIDs could also be on another disk, such as a copy of this one.
-pub(crate) fn config(recipe: &Recipe) -> Result<String> {
+pub(crate) fn config(recipe: &Recipe, kernel: &str) -> Result<String> {
     let place = |content: Content| {
         recipe
             .partitions
@@ -30,8 +30,11 @@ pub(crate) fn config(recipe: &Recipe) -> Result<String> {
     let (root_number, root) = place(Content::Root).ok_or_else(|| {
         Error::content(&recipe.name, "no partition holds the root", "give one `content = \"root\"`")
     })?;
-    // Debian keeps links to the newest kernel in the root folder; a kernel partition holds the files themselves.
-    let kernel_number = place(Content::Kernel).map_or(root_number, |(number, _)| number);
+    // A kernel partition holds the two files; a root holds them the way Debian's packages put them.
+    let (number, vmlinuz, initrd) = match place(Content::Kernel) {
+        Some((number, _)) => (number, "vmlinuz".to_owned(), "initrd.img".to_owned()),
+        None => (root_number, format!("boot/vmlinuz-{kernel}"), format!("boot/initrd.img-{kernel}")),
+    };
     let uuid = partition_uuid(recipe, root);
     let cmdline = recipe.cmdline.join(" ");
     Ok(format!(
@@ -41,8 +44,8 @@ terminal_output serial console
 set timeout=0
 regexp --set=1:disk '^(hd[0-9]+)' \"$root\"
 menuentry '{name}' {{
-  linux ($disk,gpt{kernel_number})/vmlinuz root=PARTUUID={uuid} {cmdline}
-  initrd ($disk,gpt{kernel_number})/initrd.img
+  linux ($disk,gpt{number})/{vmlinuz} root=PARTUUID={uuid} {cmdline}
+  initrd ($disk,gpt{number})/{initrd}
 }}
 ",
         name = recipe.name,
@@ -60,20 +63,24 @@ mod tests {
         .unwrap()
     }
 
+    fn config_of(partitions: &str) -> Result<String> {
+        config(&recipe(partitions), "6.1")
+    }
+
     #[test]
     fn the_kernel_comes_from_its_partition_or_from_the_root() {
         let root = "{ label = \"root-a\", size = 1, content = \"root\" }";
-        let apart =
-            config(&recipe(&format!("{{ label = \"boot-a\", size = 1, content = \"kernel\" }}, {root}")))
-                .unwrap();
+        let apart = config_of(&format!("{{ label = \"boot-a\", size = 1, content = \"kernel\" }}, {root}"));
+        let apart = apart.unwrap();
         assert!(apart.contains("linux ($disk,gpt1)/vmlinuz root=PARTUUID="), "{apart}");
         assert!(apart.contains(" ro quiet\n"));
-        let inside = config(&recipe(&format!("{{ label = \"esp\", size = 1 }}, {root}"))).unwrap();
-        assert!(inside.contains("initrd ($disk,gpt2)/initrd.img"), "{inside}");
+        let inside = config_of(&format!("{{ label = \"esp\", size = 1 }}, {root}")).unwrap();
+        assert!(inside.contains("linux ($disk,gpt2)/boot/vmlinuz-6.1 root="), "{inside}");
+        assert!(inside.contains("initrd ($disk,gpt2)/boot/initrd.img-6.1"), "{inside}");
     }
 
     #[test]
     fn a_disk_without_a_root_is_refused() {
-        assert!(config(&recipe("")).unwrap_err().to_string().contains("content = \"root\""));
+        assert!(config_of("").unwrap_err().to_string().contains("content = \"root\""));
     }
 }
