@@ -54,6 +54,7 @@ impl Machine {
     /// Reboots it in good order and waits for its shell.
     pub fn reboot(&mut self) -> anyhow::Result<()> {
         let before = self.boot_id()?;
+        self.vm.serial().skip_shown();
         self.vm.virtio_console().send_line("systemctl reboot")?;
         // The firmware speaks on the serial line only after the old system has gone.
         self.vm.serial().expect("Linux version", Deadline::seconds(600))?;
