@@ -5,6 +5,7 @@
 pub mod backup;
 pub mod block;
 pub mod config;
+pub mod engine;
 pub mod freeze;
 pub mod inventory;
 pub mod iscsi;

@@ -1,17 +1,20 @@
 //! `understudy-agent`: runs on the protected machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use understudy_agent::config::{self, BackupSettings};
+use understudy_agent::engine::Backups;
 use understudy_agent::inventory::{Blkid, Root, host_name};
 use understudy_agent::link::Address;
-use understudy_agent::service::Inventories;
+use understudy_agent::service::{Inventories, Service};
 use understudy_agent::state::{self, StateDir};
-use understudy_agent::status::{self, Status};
+use understudy_agent::status::{self, Board, Status};
 use understudy_wire::pairing::Code;
 
 /// Backs this machine up to an Understudy box.
@@ -65,20 +68,17 @@ fn main() -> ExitCode {
 }
 
 fn act(cli: Cli) -> anyhow::Result<()> {
-    if let Verb::Watchdog = cli.verb {
-        // It needs no state, and must not wait for the disk it lies on.
-        return understudy_agent::freeze::watchdog::main();
-    }
-    let state = StateDir::open(&cli.state)?;
+    let state = || StateDir::open(&cli.state);
     match cli.verb {
         Verb::Pair { address, code, again } => {
-            let machine = understudy_agent::pair::pair(&state, &address, &code, &host_name()?, again)?;
+            let machine = understudy_agent::pair::pair(&state()?, &address, &code, &host_name()?, again)?;
             println!("paired with the box at {address}; this machine is {machine} there");
         }
-        Verb::Watchdog => {}
-        Verb::Run => run(&state)?,
+        Verb::Run => run(&state()?)?,
+        // It needs no state, and must not wait for the disk which that lies on.
+        Verb::Watchdog => understudy_agent::freeze::watchdog::main()?,
         Verb::Status { json } => {
-            let status = Status::read(&state, &status::directory())?;
+            let status = Status::read(&state()?, &status::directory())?;
             if json {
                 println!("{}", serde_json::to_string_pretty(&status)?);
             } else {
@@ -86,11 +86,23 @@ fn act(cli: Cli) -> anyhow::Result<()> {
             }
         }
         Verb::Inventory => {
-            let inventory = Inventories::open(Root::system(), Box::new(Blkid), &state)?.collect()?;
+            let inventory = Inventories::open(Root::system(), Box::new(Blkid), &state()?)?.collect()?;
             println!("{}", serde_json::to_string_pretty(&inventory)?);
         }
     }
     Ok(())
+}
+
+/// Tracks first, so that no write after the start is missed; then serves the box until the process ends.
+fn run(state: &StateDir) -> anyhow::Result<()> {
+    let settings = BackupSettings::read(Path::new(config::PATH))?;
+    let board = Board::open(&status::directory())?;
+    let mut inventories = Inventories::open(Root::system(), Box::new(Blkid), state)?;
+    let disks = inventories.collect().context("the machine's inventory cannot be taken")?.disks;
+    let mut engine = Backups::open(state, &disks, settings)?;
+    sd_notify::notify(false, &[sd_notify::NotifyState::Ready])
+        .context("cannot tell systemd that the agent is ready")?;
+    match (Service { state, board, inventories, engine: &mut engine, disks }).run()? {}
 }
 
 /// The service logs to the journal with fields (`JOB=`); what a person runs logs to the terminal, and only what went wrong.
@@ -104,8 +116,4 @@ fn start_logging(service: bool) {
         }
         _ => registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).init(),
     }
-}
-
-fn run(_: &StateDir) -> anyhow::Result<()> {
-    anyhow::bail!("this build has no backup engine")
 }

@@ -8,8 +8,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use understudy_wire::MachineId;
 
@@ -107,24 +105,6 @@ impl StateDir {
     pub fn store_pairing(&self, pairing: &Pairing) -> anyhow::Result<()> {
         write_atomically(&self.0.join(PAIRING), &serde_json::to_vec_pretty(pairing)?)
     }
-
-    /// Held by the one service that may run; released when its process ends, however it does.
-    pub fn lock(&self) -> anyhow::Result<Flock<File>> {
-        let path = self.0.join("lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .with_context(|| format!("cannot open {}", path.display()))?;
-        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-            Errno::EWOULDBLOCK => {
-                anyhow::anyhow!("another understudy-agent runs on this machine; `systemctl status understudy-agent` shows it")
-            }
-            errno => anyhow::anyhow!("cannot lock {}: {errno}", path.display()),
-        })
-    }
 }
 
 #[derive(Deserialize)]
@@ -194,15 +174,5 @@ mod tests {
     #[test]
     fn a_pairing_prints_without_its_key() {
         assert!(!format!("{:?}", Pairing { key: "hush".into(), ..pairing() }).contains("hush"));
-    }
-
-    #[test]
-    fn only_one_service_runs() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = StateDir::open(dir.path()).unwrap();
-        let held = state.lock().unwrap();
-        assert!(state.lock().unwrap_err().to_string().contains("another understudy-agent"));
-        drop(held);
-        state.lock().unwrap();
     }
 }

@@ -60,16 +60,15 @@ impl Authority {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let key = KeyPair::from_pem(text).context("no private key in it")?;
-        let certificate = CertificateDer::from_pem_slice(text.as_bytes()).context("no certificate in it")?;
+        let (pem, key) = text.split_at(text.find("-----BEGIN PRIVATE KEY").context("no private key in it")?);
+        let key = KeyPair::from_pem(key).context("its private key is malformed")?;
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).context("no certificate in it")?;
         let public =
             x509_parser::parse_x509_certificate(&certificate).context("its certificate is malformed")?.1;
         if public.public_key().raw != key.subject_public_key_info() {
             bail!("its key does not belong to its certificate");
         }
-        let end = text.find("-----BEGIN PRIVATE KEY").unwrap_or(text.len());
-        let pem = text[..end].to_owned();
-        Ok(Self { issuer: Issuer::from_ca_cert_der(&certificate, key)?, certificate, pem })
+        Ok(Self { issuer: Issuer::from_ca_cert_der(&certificate, key)?, certificate, pem: pem.to_owned() })
     }
 
     /// The authority's certificate, PEM.

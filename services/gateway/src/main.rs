@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use understudy_gateway::{Gateway, authority::Authority, listen, scheduler::Scheduler, server};
+use understudy_gateway::authority::Authority;
+use understudy_gateway::scheduler::Scheduler;
+use understudy_gateway::server::Limits;
+use understudy_gateway::{Gateway, listen, server};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -18,7 +21,7 @@ async fn main() -> anyhow::Result<()> {
     let lost = scheduler.lost();
     let gateway = Gateway::new(authority, scheduler);
     let (stop, stopping) = tokio::sync::watch::channel(false);
-    let serving = tokio::spawn(server::serve(listener, gateway, stopping));
+    let serving = tokio::spawn(server::serve(listener, gateway, Limits::default(), stopping));
     understudy_service::ready();
     let end = tokio::select! {
         stopped = understudy_service::stopped() => stopped,

@@ -1,7 +1,7 @@
 //! Every answer that is not a success: an HTTP status and a [`Refusal`] for a person.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use understudy_bus::error::Error;
 use understudy_wire::{JobId, Refusal};
@@ -30,6 +30,11 @@ impl Refused {
             StatusCode::UNAUTHORIZED,
             "this needs the certificate that pairing gives; run `understudy-agent pair ADDRESS CODE` on the machine",
         )
+    }
+
+    /// Whether a condition that passes by itself is the reason, such as a scheduler that is being restarted.
+    pub fn may_pass(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
     }
 
     /// Says which job it is about.
@@ -67,7 +72,8 @@ impl From<Error> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (self.status, Json(self.refusal)).into_response()
+        // The request's body may not have been read; the rest of it must not be taken for the next request.
+        (self.status, [(header::CONNECTION, "close")], Json(self.refusal)).into_response()
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::http::StatusCode;
 use futures_util::{FutureExt, StreamExt};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -34,6 +35,8 @@ enum Ring {
     Machine(String),
     /// The scheduler came back: what it would have said meanwhile is unknown.
     Everyone,
+    /// The gateway stops: nobody waits any longer.
+    Stop,
 }
 
 impl Scheduler {
@@ -98,8 +101,13 @@ impl Scheduler {
         }
     }
 
-    /// Asks until the answer is worth giving or the time is up; asks again only when the bell rings for this machine.
-    /// `None` when the time is up.
+    /// Ends all waiting, because the gateway stops.
+    pub fn stop_waiting(&self) {
+        let _ = self.bell.send(Ring::Stop);
+    }
+
+    /// Asks until the answer is worth giving or the time is up; asks again only when the bell rings for this machine. `None` when
+    /// the time is up. A scheduler that is away in the meantime is waited for: the bell rings when it comes back.
     pub async fn wait<T, F>(
         &self,
         machine: MachineId,
@@ -114,21 +122,27 @@ impl Scheduler {
         // Listening before asking: a change in between is not missed.
         let mut bell = self.bell.subscribe();
         loop {
-            if let Some(answer) = ask().await? {
-                return Ok(Some(answer));
-            }
+            let last = match ask().await {
+                Err(refused) if refused.may_pass() => Err(refused),
+                Ok(None) => Ok(None),
+                answer => return answer,
+            };
             loop {
                 let Ok(ring) = tokio::time::timeout_at(deadline, bell.recv()).await else {
-                    return Ok(None);
+                    return last;
                 };
                 match ring {
                     Ok(Ring::Machine(changed)) if changed != machine => {}
-                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => break,
-                    Err(broadcast::error::RecvError::Closed) => return Ok(None),
+                    Ok(Ring::Stop) | Err(RecvError::Closed) => return last,
+                    Ok(_) | Err(RecvError::Lagged(_)) => break,
                 }
             }
             // One answer serves a burst of rings.
-            while let Some(Ok(_)) = bell.recv().now_or_never() {}
+            while let Some(Ok(ring)) = bell.recv().now_or_never() {
+                if matches!(ring, Ring::Stop) {
+                    return last;
+                }
+            }
         }
     }
 }

@@ -27,19 +27,39 @@ use tower::ServiceExt;
 use crate::caller::Machine;
 use crate::{Gateway, routes};
 
-/// Strangers at once.
-const STRANGERS: usize = 256;
-/// Strangers at once from one address: many machines may sit behind one.
-const STRANGERS_PER_ADDRESS: usize = 32;
-/// Connections at once of one machine.
-const PER_MACHINE: usize = 8;
-/// Connections of agents at once.
-const AGENTS: usize = 2048;
-/// A stranger is cut off after this.
-const STRANGER_TIME: Duration = Duration::from_secs(60);
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// A request's head must be there this long after the connection, or the answer before.
-const HEAD_TIME: Duration = Duration::from_secs(30);
+/// How many may be connected, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Strangers at once.
+    pub strangers: usize,
+    /// Strangers at once from one address: many machines may sit behind one.
+    pub strangers_per_address: usize,
+    /// Connections of agents at once.
+    pub agents: usize,
+    /// Connections at once of one machine.
+    pub per_machine: usize,
+    /// The TLS handshake must be done by then.
+    pub handshake: Duration,
+    /// A stranger is cut off after this, counted from the handshake.
+    pub stranger: Duration,
+    /// A request's head must be there this long after the handshake, or after the answer before.
+    pub head: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            strangers: 256,
+            strangers_per_address: 32,
+            agents: 2048,
+            per_machine: 8,
+            handshake: Duration::from_secs(10),
+            stranger: Duration::from_secs(50),
+            head: Duration::from_secs(30),
+        }
+    }
+}
+
 /// How long the kernel waits for a peer to acknowledge, or to open its window.
 const STALL_TIME: Duration = Duration::from_secs(60);
 /// What is under way when the gateway is stopped may take this long to end.
@@ -49,20 +69,23 @@ const GRACE: Duration = Duration::from_secs(5);
 pub async fn serve(
     listener: StdListener,
     gateway: Gateway,
+    limits: Limits,
     stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     listener.set_nonblocking(true).context("cannot use the listening socket")?;
     let listener = TcpListener::from_std(listener).context("cannot use the listening socket")?;
     let tls = TlsAcceptor::from(Arc::new(gateway.authority.tls()?));
     tracing::info!("serving HTTPS on {}", listener.local_addr()?);
+    let scheduler = gateway.scheduler.clone();
     let door = Arc::new(Door {
+        limits,
         router: routes::router(gateway),
         tls,
-        strangers: Places::new(STRANGERS_PER_ADDRESS),
-        agents: Places::new(PER_MACHINE),
-        agents_overall: Arc::new(Semaphore::new(AGENTS)),
+        strangers: Places::new(limits.strangers_per_address),
+        agents: Places::new(limits.per_machine),
+        agents_overall: Arc::new(Semaphore::new(limits.agents)),
     });
-    let overall = Arc::new(Semaphore::new(STRANGERS));
+    let overall = Arc::new(Semaphore::new(limits.strangers));
     let mut connections = JoinSet::new();
     let mut stop = stopping.clone();
     loop {
@@ -93,6 +116,7 @@ pub async fn serve(
         }
     }
     drop(listener);
+    scheduler.stop_waiting();
     if timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await.is_err() {
         tracing::info!("{} connections were cut off", connections.len());
     }
@@ -105,6 +129,7 @@ async fn told(stopping: &mut watch::Receiver<bool>) {
 }
 
 struct Door {
+    limits: Limits,
     router: Router,
     tls: TlsAcceptor,
     strangers: Places<IpAddr>,
@@ -129,7 +154,7 @@ impl Door {
             tracing::warn!("TCP_USER_TIMEOUT cannot be set: {error}");
         }
         let _ = stream.set_nodelay(true);
-        let stream = match timeout(HANDSHAKE_TIME, self.tls.accept(stream)).await {
+        let stream = match timeout(self.limits.handshake, self.tls.accept(stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 return tracing::info!("{address} ended the TLS handshake or failed it: {error}");
@@ -138,10 +163,10 @@ impl Door {
         };
         let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let Some(certificate) = certificate else {
-            if timeout(STRANGER_TIME, self.talk(stream, None, stopping)).await.is_err() {
+            if timeout(self.limits.stranger, self.talk(stream, None, stopping)).await.is_err() {
                 tracing::info!(
                     "{address} without a certificate was cut off after {} s",
-                    STRANGER_TIME.as_secs()
+                    self.limits.stranger.as_secs()
                 );
             }
             return;
@@ -174,7 +199,7 @@ impl Door {
         let mut connection = pin!(
             hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIME)
+                .header_read_timeout(self.limits.head)
                 .max_buf_size(64 * 1024)
                 .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         );
