@@ -183,9 +183,9 @@ static long mark_bio(u32 turn, struct chain *chain)
 }
 
 // A merged discard covers ranges that do not lie together: each is a bio of its own.
-INLINE int mark_bios(struct bio *first)
+INLINE int mark_bios(u64 first)
 {
-	struct chain chain = { .bio = (u64)first };
+	struct chain chain = { .bio = first };
 	bpf_loop(MAX_BIOS, mark_bio, &chain, 0);
 	return !chain.beyond && !chain.bio;
 }
@@ -206,14 +206,16 @@ INLINE int see(struct request *request, int issued)
 	if (!me || !disk || (u32)disk->major != me->major || (u32)disk->first_minor != me->minor)
 		return 0;
 	int known = 1;
+	u64 bio = 0;
 	switch (request->cmd_flags & OP_MASK) {
 	case OP_READ:
 	case OP_FLUSH:
 	case OP_DRV_IN:
 		return 0;
 	case OP_DISCARD:
-		if (request->bio) {
-			known = mark_bios(request->bio);
+		// As a number, which the loop's callback may follow; the verifier forbids arithmetic on pointers.
+		if (!read(bio, request->bio) && bio) {
+			known = mark_bios(bio);
 			break;
 		}
 		// fall through: without bios the request's own range is all there is

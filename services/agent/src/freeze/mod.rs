@@ -6,7 +6,6 @@ pub mod watchdog;
 
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -139,19 +138,14 @@ impl Drop for Frozen<'_> {
 
 /// Opens the root of a mounted file system; through another mount of it where this one is hidden under something else.
 fn open(mount: Mount, all: &[Mount]) -> anyhow::Result<Filesystem> {
-    let mut last = None;
-    for candidate in std::iter::once(&mount).chain(all.iter().filter(|other| other.dev == mount.dev)) {
-        let opened = File::options()
-            .read(true)
-            .custom_flags(nix::libc::O_CLOEXEC | nix::libc::O_NONBLOCK)
-            .open(candidate.reachable())
-            .and_then(|root| Ok((mounts::split(root.metadata()?.dev()) == mount.dev, root)));
-        match opened {
-            Ok((true, root)) => return Ok(Filesystem { mount: candidate.clone(), root }),
-            Ok((false, _)) => {}
-            Err(error) => last = Some(error),
+    let reason = match mount.open() {
+        Ok(root) => return Ok(Filesystem { mount, root }),
+        Err(reason) => reason,
+    };
+    for other in all.iter().filter(|other| other.dev == mount.dev) {
+        if let Ok(root) = other.open() {
+            return Ok(Filesystem { mount: other.clone(), root });
         }
     }
-    let reason = last.map_or_else(|| "something else is mounted over it".into(), |error| error.to_string());
     bail!("cannot reach the file system mounted at {}: {reason}", mount.point.display());
 }

@@ -1,8 +1,9 @@
 //! Which mounted file systems lie on which disks, as the host sees it.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -35,9 +36,25 @@ impl Mount {
         Ok(text.lines().filter_map(Self::parse).collect())
     }
 
-    /// The mount point as this process reaches it.
-    pub fn reachable(&self) -> PathBuf {
-        Path::new(HOST_ROOT).join(self.point.strip_prefix("/").unwrap_or(&self.point))
+    /// Opens the root directory of what is mounted: through the host's root, which is right in any mount namespace, or
+    /// where that is forbidden, directly. Only what is of this very file system counts: something else may be mounted
+    /// over it, or there.
+    pub fn open(&self) -> io::Result<File> {
+        let below = Path::new(HOST_ROOT).join(self.point.strip_prefix("/").unwrap_or(&self.point));
+        let mut reason = io::Error::other("something else is mounted over it");
+        for path in [below.as_path(), self.point.as_path()] {
+            let opened = File::options()
+                .read(true)
+                .custom_flags(nix::libc::O_DIRECTORY | nix::libc::O_CLOEXEC)
+                .open(path)
+                .and_then(|root| Ok((split(root.metadata()?.dev()) == self.dev, root)));
+            match opened {
+                Ok((true, root)) => return Ok(root),
+                Ok((false, _)) => {}
+                Err(error) => reason = error,
+            }
+        }
+        Err(reason)
     }
 
     /// The block device under it, if there is one.
@@ -45,8 +62,7 @@ impl Mount {
         if self.dev.0 != 0 {
             return Some(self.dev);
         }
-        let node = Path::new(HOST_ROOT).join(self.source.strip_prefix('/')?);
-        let metadata = fs::metadata(node).ok()?;
+        let metadata = on_host(Path::new(&self.source))?;
         (metadata.mode() & nix::libc::S_IFMT == nix::libc::S_IFBLK).then(|| split(metadata.rdev()))
     }
 
@@ -85,6 +101,12 @@ fn unescape(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Looks at an absolute path of the host's.
+fn on_host(path: &Path) -> Option<fs::Metadata> {
+    let below = Path::new(HOST_ROOT).join(path.strip_prefix("/").ok()?);
+    fs::metadata(below).or_else(|_| fs::metadata(path)).ok()
+}
+
 /// Splits a device number as stat(2) gives it.
 pub fn split(dev: u64) -> DevNumber {
     (nix::sys::stat::major(dev), nix::sys::stat::minor(dev))
@@ -113,8 +135,7 @@ fn collect((major, minor): DevNumber, found: &mut BTreeSet<String>, depth: u32) 
         Some((major.parse().ok()?, minor.parse().ok()?))
     });
     let file = fs::read_to_string(folder.join("loop/backing_file")).ok().and_then(|path| {
-        let path = Path::new(HOST_ROOT).join(path.trim_end().strip_prefix('/')?);
-        Some(split(fs::metadata(path).ok()?.dev()))
+        Some(split(on_host(Path::new(path.trim_end()))?.dev()))
     });
     below.chain(file).for_each(|device| collect(device, found, depth + 1));
 }

@@ -7,7 +7,7 @@
 mod fsmap;
 mod partclone;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -91,8 +91,7 @@ fn leave_out_free(volume: &Volume, mounts: &[Mount], used: &mut BlockSet, size: 
         if !matches!(mount.kind.as_str(), "ext4" | "xfs") {
             bail!("{} does not tell its free space while it is mounted", mount.kind);
         }
-        let root = File::open(mount.reachable())
-            .with_context(|| format!("cannot open {}", mount.point.display()))?;
+        let root = mount.open().with_context(|| format!("cannot open {}", mount.point.display()))?;
         // What is freed in memory but not yet on the disk would be missing from the disk's own bitmaps.
         nix::unistd::syncfs(&root).with_context(|| format!("cannot sync {}", mount.point.display()))?;
         return fsmap::free_ranges(&root, volume.device, free);
