@@ -18,10 +18,13 @@ pub struct Access {
     pub block_device: bool,
     /// Open for writing too.
     pub writable: bool,
+    /// Whether it goes past the kernel's page cache (O_DIRECT).
+    pub direct: bool,
 }
 
 impl Access {
-    /// Looks at an open disk. Anything that is neither file nor block device is refused.
+    /// Looks at an open disk, and has it go past the page cache where its file system can: ZFS caches by itself, and a second
+    /// copy would only cost memory. Anything that is neither file nor block device is refused.
     pub fn of(fd: &OwnedFd) -> Result<Self> {
         let doing = Error::io("look at the descriptor of a disk");
         let look = || {
@@ -35,7 +38,9 @@ impl Access {
             if !writable && flags & OFlag::O_ACCMODE != OFlag::O_RDONLY {
                 return Err(std::io::Error::other("it is open for writing only"));
             }
-            Ok(Self { block_device: kind.is_block_device(), writable })
+            // QEMU takes a descriptor out of a set only if this flag, too, is as it asks for.
+            let direct = fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_DIRECT)).is_ok();
+            Ok(Self { block_device: kind.is_block_device(), writable, direct })
         };
         look().map_err(doing)
     }

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 use understudy_wire::VmId;
@@ -112,12 +111,14 @@ async fn hand_over(
     let listener =
         tokio::net::UnixListener::bind(&path).map_err(Error::io(format!("listen on {}", path.display())))?;
     units.start(machine.id).await?;
-    let said = || "(nothing yet)".to_owned();
-    let late = |what| Error::TimedOut { what, seconds: HAND_OVER.as_secs(), said: said() };
     let doing = "hand QEMU its order";
     let (socket, _) = timeout(HAND_OVER, listener.accept())
         .await
-        .map_err(|_| late("the call of understudy-qemu"))?
+        .map_err(|_| Error::TimedOut {
+            what: "the call of understudy-qemu",
+            seconds: HAND_OVER.as_secs(),
+            said: String::new(),
+        })?
         .map_err(Error::io(doing))?;
     let uid = socket.peer_cred().map_err(Error::io(doing))?.uid();
     // systemd connects as root; a test's plain process as the test.
@@ -127,20 +128,14 @@ async fn hand_over(
     let socket = socket.into_std().map_err(Error::io(doing))?;
     socket.set_nonblocking(false).map_err(Error::io(doing))?;
     socket.set_write_timeout(Some(HAND_OVER)).map_err(Error::io(doing))?;
-    let socket = tokio::task::spawn_blocking(move || {
+    // Once sent, the descriptors are on their way by themselves; ours are closed, so that QEMU's end is their end.
+    tokio::task::spawn_blocking(move || {
         let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-        order.send(&socket, &borrowed).map(|()| socket)
+        order.send(&socket, &borrowed)
     })
     .await
     .map_err(|error| Error::io(doing)(std::io::Error::other(error)))?
     .map_err(Error::io(doing))?;
-    // The end of the socket says that all descriptors have been taken over.
-    socket.set_nonblocking(true).map_err(Error::io(doing))?;
-    let mut socket = UnixStream::from_std(socket).map_err(Error::io(doing))?;
-    timeout(HAND_OVER, socket.read(&mut [0; 1]))
-        .await
-        .map_err(|_| late("the start of QEMU"))?
-        .map_err(Error::io(doing))?;
     std::fs::remove_file(&path).map_err(Error::io(format!("remove {}", path.display())))
 }
 

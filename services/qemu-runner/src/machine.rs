@@ -235,8 +235,7 @@ impl Disk {
             // A descriptor set gives out a descriptor only for exactly the access it was opened with.
             "read-only": !self.access.writable,
         });
-        if self.access.block_device {
-            // ZFS caches by itself; a second copy in the page cache would only cost memory.
+        if self.access.direct {
             file["cache"] = json!({"direct": true});
             file["aio"] = json!("native");
         }

@@ -6,7 +6,7 @@ fn disk() -> Disk {
         size: 1_000_448,
         sector_size: 512,
         read_only: false,
-        access: Access { block_device: true, writable: true },
+        access: Access { block_device: true, writable: true, direct: true },
     }
 }
 
@@ -62,6 +62,17 @@ fn a_disk_the_guest_may_only_read_is_read_only_however_it_was_opened() {
         let node = &parsed(&machine, "-blockdev")[0];
         assert_eq!(node["read-only"], true);
         assert_eq!(node["file"]["read-only"], !writable);
+    }
+}
+
+#[test]
+fn the_page_cache_is_passed_exactly_where_the_descriptor_does() {
+    for direct in [true, false] {
+        let mut machine = machine();
+        machine.disks[0].access.direct = direct;
+        let file = &parsed(&machine, "-blockdev")[0]["file"];
+        assert_eq!(file["cache"]["direct"] == true, direct, "{file}");
+        assert_eq!(file["aio"] == "native", direct, "native I/O works only without the page cache: {file}");
     }
 }
 

@@ -16,7 +16,7 @@ fn main() -> anyhow::Result<()> {
         );
     }
     let (order, fds) = Order::receive(input.as_fd()).context("cannot receive the order for QEMU")?;
-    // The socket's end tells the service that everything has been taken over.
+    // QEMU has no business with the service's socket.
     replace_stdin_with_null().context("cannot put /dev/null in the place of the order's socket")?;
     let program = order.program.clone();
     Err(order.become_it(fds)).with_context(|| format!("cannot become {program}"))

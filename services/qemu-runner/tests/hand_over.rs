@@ -53,17 +53,6 @@ fn the_program_has_each_file_under_its_number_and_only_there() {
 }
 
 #[test]
-fn the_service_sees_the_sockets_end_when_all_has_been_taken_over() {
-    let (mut child, mut socket) = start();
-    let (held, release) = std::io::pipe().unwrap();
-    order("read line <&7", vec![7]).send(&socket, &[held.as_fd()]).unwrap();
-    assert_eq!(socket.read(&mut [0; 1]).unwrap(), 0);
-    assert_eq!(child.try_wait().unwrap(), None, "the program should still run");
-    drop(release);
-    child.wait().unwrap();
-}
-
-#[test]
 fn a_program_that_cannot_be_started_is_named_on_the_standard_error_it_would_have_had() {
     let (mut child, socket) = start();
     let (said, theirs) = std::io::pipe().unwrap();
