@@ -19,7 +19,9 @@ use crate::layout;
 pub fn check_host_id() {
     match std::fs::read("/etc/hostid") {
         Ok(id) if id.iter().any(|&byte| byte != 0) => {}
-        _ => tracing::error!("/etc/hostid is absent or zero: a pool of another box would be imported without asking"),
+        _ => tracing::error!(
+            "/etc/hostid is absent or zero: a pool of another box would be imported without asking"
+        ),
     }
 }
 
@@ -150,7 +152,7 @@ impl Intent {
 }
 
 async fn check_made_of(wanted: &BTreeSet<String>) -> Result<()> {
-    let status = ["status", "-j", "--json-int", "-P", layout::POOL].map(str::to_owned).to_vec();
+    let status = ["status", "-j", "-P", layout::POOL].map(str::to_owned).to_vec();
     let members = listing::disks(&command::zpool(status).await?)?;
     let held: BTreeSet<_> =
         members.iter().map(|member| disks::whole_disk(Path::new(member))).collect::<Result<_>>()?;
@@ -186,7 +188,7 @@ pub async fn complete() -> Result<()> {
 
 /// Usable size of the pool, and what backups may still use.
 async fn room() -> Result<(u64, u64)> {
-    let list = ["list", "-j", "--json-int", "-p", "-o", "name,used,available", layout::POOL, layout::ROOT];
+    let list = ["list", "-j", "-p", "-o", "name,used,available", layout::POOL, layout::ROOT];
     let entries = listing::parse(&command::zfs(list.map(str::to_owned).to_vec()).await?)?;
     let find = |name: &str| {
         let entry = entries.iter().find(|entry| entry.name == name);
