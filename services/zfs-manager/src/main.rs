@@ -24,7 +24,7 @@ async fn main() -> anyhow::Result<()> {
     let state = std::env::var_os("STATE_DIRECTORY")
         .map(PathBuf::from)
         .context("STATE_DIRECTORY is not set; start this service through its systemd unit")?;
-    let engine = Arc::new(real::Zfs::start(state).await?);
+    let engine = Arc::new(real::Zfs::start(state).await);
     let connection = understudy_service::connect().await?;
     dbus::serve(&connection, Arc::clone(&engine)).await?;
     understudy_service::announce(&connection, zfs::NAME).await?;

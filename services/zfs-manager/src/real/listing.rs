@@ -1,4 +1,4 @@
-//! The JSON of `zfs list -j --json-int` and `zpool … -j --json-int`. Every field is optional: what is absent is noticed where
+//! The JSON of `zfs list -j -p` and `zpool … -j`. Every field is optional: what is absent is noticed where
 //! it is needed, with a message that says which.
 
 use std::collections::BTreeMap;
@@ -53,10 +53,10 @@ impl Entry {
         self.properties.get(property)?.value.as_str().filter(|text| *text != "-")
     }
 
-    /// A number, whether printed as one (our `--json-int`) or as text (user properties always).
+    /// A number, printed as text. One that is printed as a JSON number is refused: it may have been cut to 63 bits.
     pub fn number(&self, property: &str) -> Result<u64> {
         let value = self.properties.get(property).map(|property| &property.value);
-        let number = value.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
+        let number = value.and_then(|value| value.as_str()?.parse().ok());
         number.ok_or_else(|| Error::Corrupt(format!("{} has no readable property {property}", self.name)))
     }
 
@@ -105,22 +105,25 @@ mod tests {
 
     const VOLUME: &str = r#"{"output_version":{"command":"zfs list","vers_major":0,"vers_minor":1},"datasets":{
         "understudy/v":{"name":"understudy/v","type":"VOLUME","pool":"understudy","createtxg":12,"properties":{
-            "volsize":{"value":65536,"source":{"type":"LOCAL","data":"-"}},
+            "volsize":{"value":"65536","source":{"type":"LOCAL","data":"-"}},
+            "guid":{"value":"18446744073709551615"},"used":{"value":9223372036854775807},
             "org.understudy:version":{"value":"1"},"org.understudy:size":{"value":"35840000"},
             "org.understudy:sector":{"value":"512"},"org.understudy:point":{"value":"-"}}}}}"#;
 
     #[test]
-    fn numbers_are_read_whether_printed_as_numbers_or_as_text() {
+    fn numbers_are_read_in_all_their_64_bits_or_not_at_all() {
         let entry = parse(VOLUME).unwrap().remove(0);
         assert_eq!(entry.number("volsize").unwrap(), 65536);
+        assert_eq!(entry.number("guid").unwrap(), u64::MAX);
+        assert!(entry.number("used").is_err(), "a JSON number may have been cut");
         assert_eq!(entry.geometry().unwrap(), Geometry::new(35_840_000, 512).unwrap());
         assert_eq!(entry.text("org.understudy:point"), None);
     }
 
     #[test]
     fn an_absent_property_is_named() {
-        let error = parse(VOLUME).unwrap()[0].number("guid").unwrap_err();
-        assert!(error.message().contains("understudy/v") && error.message().contains("guid"));
+        let error = parse(VOLUME).unwrap()[0].number("createtxg").unwrap_err();
+        assert!(error.message().contains("understudy/v") && error.message().contains("createtxg"));
     }
 
     #[test]

@@ -42,9 +42,9 @@ struct Size {
 impl Zfs {
     /// Imports the pool if there is one. That there is none, or that it cannot be imported, is no failure of the service:
     /// callers are told.
-    pub async fn start(state: PathBuf) -> Result<Self> {
+    pub async fn start(state: PathBuf) -> Self {
         let zfs = Self { state, changing: Mutex::new(()), trouble: State::new(None) };
-        pool::set_host_id(&zfs.state)?;
+        pool::check_host_id();
         match zfs.import().await {
             Ok(true) => tracing::info!("the pool {} is imported", layout::POOL),
             Ok(false) => tracing::info!("no disk holds a pool {}", layout::POOL),
@@ -53,7 +53,7 @@ impl Zfs {
                 zfs.set_trouble(Some(error.message()));
             }
         }
-        Ok(zfs)
+        zfs
     }
 
     async fn import(&self) -> Result<bool> {

@@ -157,8 +157,8 @@ mod tests {
         let parts = record::encode(record).unwrap();
         let part = parts.first().map_or("-", |(_, value)| value);
         format!(
-            r#""{name}":{{"name":"{name}","properties":{{"guid":{{"value":7}},"creation":{{"value":{}}},
-            "createtxg":{{"value":{txg}}},"used":{{"value":0}},"org.understudy:version":{{"value":"1"}},
+            r#""{name}":{{"name":"{name}","properties":{{"guid":{{"value":"7"}},"creation":{{"value":"{}"}},
+            "createtxg":{{"value":"{txg}"}},"used":{{"value":"0"}},"org.understudy:version":{{"value":"1"}},
             "org.understudy:size":{{"value":"1024"}},"org.understudy:sector":{{"value":"512"}},
             "org.understudy:record.0":{{"value":"{part}"}},"org.understudy:record.1":{{"value":"-"}}}}}}"#,
             5000 - txg

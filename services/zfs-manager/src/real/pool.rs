@@ -14,22 +14,15 @@ use super::listing;
 use crate::engine::Redundancy;
 use crate::layout;
 
-/// Tells the kernel this box's number, which stands in every pool it imports: so a power cut (not exported, but ours) is
-/// told from disks that another system may still be using. Random, made at the first start.
-pub fn set_host_id(state: &Path) -> Result<()> {
-    const PARAMETER: &str = "/sys/module/spl/parameters/spl_hostid";
-    let failed = |what: &str, error: std::io::Error| Error::Failed(format!("cannot {what}: {error}"));
-    let path = state.join("hostid");
-    let id = match std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u32>().ok()) {
-        Some(id) if id != 0 => id,
-        _ => {
-            let id = getrandom::u32().map_err(|error| Error::Failed(error.to_string()))?.max(1);
-            replace(&path, &id.to_string()).map_err(|error| failed("keep this box's number", error))?;
-            id
-        }
-    };
-    std::fs::write(PARAMETER, id.to_string())
-        .map_err(|error| failed("tell the ZFS module this box's number; is the module zfs loaded?", error))
+/// The number that tells boxes apart, four bytes made from the machine id when the box boots. It stands in every pool this
+/// box imports: so a power cut (not released, but ours) is told from disks that another system may still be using.
+pub fn check_host_id() {
+    match std::fs::read("/etc/hostid") {
+        Ok(id) if id.iter().any(|&byte| byte != 0) => {}
+        _ => tracing::error!(
+            "/etc/hostid is absent or zero: a pool of another box would be imported without asking"
+        ),
+    }
 }
 
 /// Writes a small file so that a power cut leaves the old or the new one.
@@ -159,7 +152,7 @@ impl Intent {
 }
 
 async fn check_made_of(wanted: &BTreeSet<String>) -> Result<()> {
-    let status = ["status", "-j", "--json-int", "-P", layout::POOL].map(str::to_owned).to_vec();
+    let status = ["status", "-j", "-P", layout::POOL].map(str::to_owned).to_vec();
     let members = listing::disks(&command::zpool(status).await?)?;
     let held: BTreeSet<_> =
         members.iter().map(|member| disks::whole_disk(Path::new(member))).collect::<Result<_>>()?;
@@ -195,7 +188,7 @@ pub async fn complete() -> Result<()> {
 
 /// Usable size of the pool, and what backups may still use.
 async fn room() -> Result<(u64, u64)> {
-    let list = ["list", "-j", "--json-int", "-p", "-o", "name,used,available", layout::POOL, layout::ROOT];
+    let list = ["list", "-j", "-p", "-o", "name,used,available", layout::POOL, layout::ROOT];
     let entries = listing::parse(&command::zfs(list.map(str::to_owned).to_vec()).await?)?;
     let find = |name: &str| {
         let entry = entries.iter().find(|entry| entry.name == name);
