@@ -23,7 +23,13 @@ pub fn start_logging() {
 
 /// Connects to the system bus, or to the one `DBUS_SYSTEM_BUS_ADDRESS` names, as tests on a private bus do.
 pub async fn connect() -> anyhow::Result<zbus::Connection> {
-    zbus::Connection::system().await.context("cannot reach the system bus; is dbus.service running?")
+    // Something has to be served from the first moment: only then does zbus wait until its dispatcher listens. Started later, it
+    // can be overtaken by the first calls, which are then lost without an answer.
+    zbus::connection::Builder::system()?
+        .serve_at("/org/understudy", zbus::fdo::ObjectManager)?
+        .build()
+        .await
+        .context("cannot reach the system bus; is dbus.service running?")
 }
 
 /// Takes the service's name, after its objects are served, and tells systemd that it is ready.

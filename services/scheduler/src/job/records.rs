@@ -122,7 +122,11 @@ mod tests {
         records.store(&[record(5, 4)]).unwrap();
         let again = Records::open(folder.path(), disk, size).unwrap();
         let mut seen = Vec::new();
-        again.each(|record| Ok::<_, io::Error>(seen.push(record))).unwrap();
+        let keep = |record| {
+            seen.push(record);
+            Ok::<_, io::Error>(())
+        };
+        again.each(keep).unwrap();
         assert_eq!(seen, [record(5, 4), record(40_000, 3), record(100_000, 2)]);
         let summary = again.summary().unwrap();
         assert_eq!((summary.blocks, summary.bytes), (3, 2 * BLOCK + 512));

@@ -3,11 +3,17 @@
 //! `stage` sets it up, `world` is what the simulated services hold, `agent` plays an agent. Nothing here needs privileges; the
 //! only tool is dbus-daemon.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "all of it is test code; clippy knows only functions marked #[test] as such"
+)]
+
 mod agent;
 mod backup;
 mod failover;
 mod failure;
 mod pairing;
+mod policy;
 mod restart;
 mod stage;
 mod timetable;

@@ -18,6 +18,7 @@ use crate::world::World;
 /// Nothing here takes longer unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// As the system bus of Debian has it, with everything allowed that is not the scheduler's.
 const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>custom</type>
@@ -29,7 +30,11 @@ const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus C
     <allow receive_sender="*"/>
     <allow own="*"/>
   </policy>
+  <include>FOLDER/policy.conf</include>
 </busconfig>"#;
+
+/// The policy the box has, and who in it are the users that a test plays.
+const POLICY: &str = include_str!("../../org.understudy.Scheduler1.dbus.conf");
 
 /// Everything; ends its processes when dropped.
 pub struct Stage {
@@ -60,9 +65,33 @@ impl Stage {
 
     /// Sets it up for tests that do something before the scheduler starts.
     pub async fn without_scheduler(agent_silence: u64) -> Self {
+        Self::with_policy(agent_silence, "<busconfig/>").await
+    }
+
+    /// With the box's own D-Bus policy, and the test playing some of its users (and always the scheduler's).
+    pub async fn as_users(users: &[&str]) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        let me = std::fs::metadata("/proc/self").unwrap().uid();
+        let played =
+            |name: &str| if users.contains(&name) || name == "understudy-scheduler" { me } else { 4_000_000 };
+        let policy = ["root", "understudy-scheduler", "understudy-gateway"].iter().fold(
+            POLICY.to_owned(),
+            |text, name| {
+                let quoted = format!("user=\"{name}\"");
+                assert!(text.contains(&quoted), "the policy does not speak of {name}");
+                text.replace(&quoted, &format!("user=\"{}\"", played(name)))
+            },
+        );
+        let mut stage = Self::with_policy(120, &policy).await;
+        stage.start().await;
+        stage
+    }
+
+    async fn with_policy(agent_silence: u64, policy: &str) -> Self {
         let folder = TempDir::with_prefix("understudy-scheduler-").unwrap();
         let config = folder.path().join("bus.conf");
         std::fs::write(&config, BUS.replace("FOLDER", folder.path().to_str().unwrap())).unwrap();
+        std::fs::write(folder.path().join("policy.conf"), policy).unwrap();
         let mut daemon = Command::new("dbus-daemon")
             .arg(format!("--config-file={}", config.display()))
             .args(["--nofork", "--print-address"])
@@ -72,8 +101,10 @@ impl Stage {
         let mut address = String::new();
         BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
         let connect = || zbus::connection::Builder::address(address.trim()).unwrap().build();
-        let world = World::serve(connect().await.unwrap()).await;
-        let bus = connect().await.unwrap();
+        let (world, bus) = within("the bus answers", async {
+            (World::serve(connect().await.unwrap()).await, connect().await.unwrap())
+        })
+        .await;
         Self {
             world,
             people: SchedulerProxy::new(&bus).await.unwrap(),
