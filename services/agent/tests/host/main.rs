@@ -38,7 +38,9 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let mut failed = Vec::new();
-    for (name, case) in cases::ALL.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|part| name.contains(part))) {
+    for (name, case) in
+        cases::ALL.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|part| name.contains(part)))
+    {
         let begin = Instant::now();
         println!("test {name} ...");
         let passed = catch_unwind(case).is_ok();
