@@ -245,7 +245,7 @@ mod tests {
     fn disk() -> (tempfile::NamedTempFile, Vec<u8>) {
         let size = 40 * BLOCK as usize + 512;
         let content: Vec<u8> = (0..size)
-            .map(|at| if at / BLOCK as usize % 3 == 0 { 0 } else { (at / 512 % 251) as u8 + 1 })
+            .map(|at| if (at / BLOCK as usize).is_multiple_of(3) { 0 } else { (at / 512 % 251) as u8 + 1 })
             .collect();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &content).unwrap();

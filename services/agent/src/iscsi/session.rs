@@ -261,7 +261,7 @@ impl Session {
         let sector = u64::from(self.sector_size);
         let fits = len <= data.len() && offset.checked_add(len as u64).is_some_and(|end| end <= self.size);
         match u32::try_from(len) {
-            Ok(bytes) if fits && offset % sector == 0 && len as u64 % sector == 0 => {
+            Ok(bytes) if fits && offset.is_multiple_of(sector) && (len as u64).is_multiple_of(sector) => {
                 Ok((offset / sector, bytes))
             }
             _ => Err(TargetError::Range { offset, len, size: self.size, sector_size: self.sector_size }),

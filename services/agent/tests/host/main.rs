@@ -1,6 +1,8 @@
 //! The backup engine on this host: real block devices, file systems, BPF programs, iSCSI, freezes. Needs root; what is
 //! missing is a failure, never a skip. `cargo test -p understudy-agent --test host [-- PART OF A NAME]`.
 
+#![allow(clippy::unwrap_used)] // a test all over, which clippy cannot know without libtest
+
 mod cases;
 mod child;
 mod disks;
