@@ -1,8 +1,8 @@
 //! Compiles the tracker's BPF programs with clang, and links Debian's libiscsi statically.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::env;
 
 const SOURCE: &str = "bpf/tracker.bpf.c";
 
@@ -19,14 +19,26 @@ fn compile_tracker() {
     // Debug information becomes the BTF that CO-RE needs. Relative paths only, so that the object is the same
     // wherever it is built.
     let status = Command::new(&clang)
-        .args(["-target", "bpf", "-mcpu=v3", "-O2", "-g", "-fdebug-compilation-dir=.", "-Wall", "-Wextra", "-Werror"])
+        .args([
+            "-target",
+            "bpf",
+            "-mcpu=v3",
+            "-O2",
+            "-g",
+            "-fdebug-compilation-dir=.",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+        ])
         .args(["-Wno-unused-parameter", "-c", SOURCE, "-o"])
         .arg(&object)
         .status();
     match status {
         Ok(status) if status.success() => {}
         Ok(status) => panic!("`{clang}` could not compile {SOURCE} ({status}); its words stand above"),
-        Err(error) => panic!("cannot start `{clang}`, which compiles the write tracker: {error}; install clang"),
+        Err(error) => {
+            panic!("cannot start `{clang}`, which compiles the write tracker: {error}; install clang")
+        }
     }
 }
 

@@ -81,7 +81,13 @@ impl<'a> Copier<'a> {
     }
 
     /// Sends blocks that were read before, at the instant.
-    pub fn send_read(&mut self, range: BlockRange, data: &[u8], held: Held, state: &State) -> anyhow::Result<()> {
+    pub fn send_read(
+        &mut self,
+        range: BlockRange,
+        data: &[u8],
+        held: Held,
+        state: &State,
+    ) -> anyhow::Result<()> {
         let mut buffer = self.target.buffer()?;
         buffer[..data.len()].copy_from_slice(data);
         self.send(range, buffer, held, state)
@@ -144,8 +150,15 @@ impl<'a> Copier<'a> {
     }
 
     /// Writes the needed blocks of a range: in one request if they are its beginning, which they nearly always are.
-    fn write(&mut self, range: BlockRange, buffer: Buffer, needed: &BlockSet, state: &State) -> anyhow::Result<()> {
-        let mut parts = needed.ranges(u64::MAX).map(|part| BlockRange { first: range.first + part.first, ..part });
+    fn write(
+        &mut self,
+        range: BlockRange,
+        buffer: Buffer,
+        needed: &BlockSet,
+        state: &State,
+    ) -> anyhow::Result<()> {
+        let mut parts =
+            needed.ranges(u64::MAX).map(|part| BlockRange { first: range.first + part.first, ..part });
         let Some(first) = parts.next() else {
             self.target.give_back(buffer);
             return Ok(());
@@ -232,7 +245,7 @@ mod tests {
     fn disk() -> (tempfile::NamedTempFile, Vec<u8>) {
         let size = 40 * BLOCK as usize + 512;
         let content: Vec<u8> = (0..size)
-            .map(|at| if at / BLOCK as usize % 3 == 0 { 0 } else { (at / 512 % 251) as u8 + 1 })
+            .map(|at| if (at / BLOCK as usize).is_multiple_of(3) { 0 } else { (at / 512 % 251) as u8 + 1 })
             .collect();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &content).unwrap();
@@ -282,8 +295,7 @@ mod tests {
         base[content.len() - 1] ^= 1;
         let hashes: Vec<[u8; 32]> =
             base.chunks(BLOCK as usize).map(|block| *blake3::hash(block).as_bytes()).collect();
-        let (volume, content, sent, _) =
-            copied(Held::Hashes { from: 0, hashes: &hashes }, &|_| base.clone());
+        let (volume, content, sent, _) = copied(Held::Hashes { from: 0, hashes: &hashes }, &|_| base.clone());
         assert!(volume == content);
         assert_eq!(sent, BLOCK + 512);
     }

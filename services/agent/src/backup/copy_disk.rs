@@ -26,7 +26,13 @@ pub fn copy_disk(source: &Path, target: Address) -> anyhow::Result<CopyStats> {
     let device = Device::open(source)?;
     let size = device.size();
     let lun = Lun::connect(target)?;
-    anyhow::ensure!(lun.size() >= size.0, "the LUN has {} bytes, {} has {}", lun.size(), source.display(), size.0);
+    anyhow::ensure!(
+        lun.size() >= size.0,
+        "the LUN has {} bytes, {} has {}",
+        lun.size(),
+        source.display(),
+        size.0
+    );
     let begin = Instant::now();
     let mut copier = Copier::new(device, Box::new(lun), Box::new(|_| Ok(())));
     copier.copy(&BlockSet::all(size.blocks()), Held::Zeros, &State::default())?;

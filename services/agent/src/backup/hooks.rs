@@ -17,7 +17,9 @@ impl<'a> Hooks<'a> {
     pub fn before(settings: &'a BackupSettings) -> anyhow::Result<Self> {
         let hooks = Self { after: settings.before.as_ref().and(settings.after.as_ref()) };
         if let Some(hook) = &settings.before {
-            run(hook).context("the hook before the backup's instant failed; correct it, or remove it from the settings")?;
+            run(hook).context(
+                "the hook before the backup's instant failed; correct it, or remove it from the settings",
+            )?;
         }
         Ok(hooks)
     }
@@ -46,7 +48,11 @@ fn run(hook: &Hook) -> anyhow::Result<()> {
         if begin.elapsed() > hook.timeout {
             child.kill().with_context(|| format!("cannot end {program}"))?;
             child.wait().with_context(|| format!("cannot wait for {program}"))?;
-            bail!("`{}` took longer than {} s and was killed", hook.command.join(" "), hook.timeout.as_secs());
+            bail!(
+                "`{}` took longer than {} s and was killed",
+                hook.command.join(" "),
+                hook.timeout.as_secs()
+            );
         }
         std::thread::sleep(Duration::from_millis(10));
     };
@@ -81,7 +87,8 @@ mod tests {
 
     #[test]
     fn a_hook_that_hangs_is_killed() {
-        let error = run(&Hook { timeout: Duration::from_millis(30), ..hook("exec sleep 1000", 0) }).unwrap_err();
+        let error =
+            run(&Hook { timeout: Duration::from_millis(30), ..hook("exec sleep 1000", 0) }).unwrap_err();
         assert!(error.to_string().contains("was killed"), "{error}");
     }
 }

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use understudy_wire::{BLOCK, Disk, DiskId, DiskReport, Inventory, Kind, MAX_HASHES, Order, OrderDisk, Report};
+use understudy_wire::{
+    BLOCK, Disk, DiskId, DiskReport, Inventory, Kind, MAX_HASHES, Order, OrderDisk, Report,
+};
 
 use super::Limits;
 use super::copier::{Copier, Held, bytes_of};
@@ -91,7 +93,8 @@ impl<'a> Job<'a> {
             self.state.expect(content.len() as u64);
             copiers[disk].send_read(range, content, held(&works[disk]), self.state)?;
         }
-        let mut report = Report { error: None, frozen_seconds: frozen.as_secs_f64(), disks: Default::default() };
+        let mut report =
+            Report { error: None, frozen_seconds: frozen.as_secs_f64(), disks: Default::default() };
         for (work, copier) in works.iter().zip(&mut copiers) {
             copier.finish().with_context(|| format!("{}: cannot finish", work.disk.name))?;
             let entry = DiskReport {
@@ -135,7 +138,8 @@ impl<'a> Job<'a> {
             patience: self.limits.patience,
         };
         let portal = address.portal;
-        let lun = Lun::connect(address).with_context(|| format!("the box's iSCSI target {} at {portal}", target.iqn))?;
+        let lun = Lun::connect(address)
+            .with_context(|| format!("the box's iSCSI target {} at {portal}", target.iqn))?;
         if lun.size() < work.disk.size.0 {
             bail!(
                 "the box's volume for {} has {} bytes, the disk {}; nothing was copied",
@@ -176,7 +180,9 @@ impl<'a> Job<'a> {
         }
         let mut outright = plan.map.clone();
         plan.compare.ranges(u64::MAX).for_each(|range: BlockRange| outright.remove_range(range));
-        copier.copy(&outright, held(work), self.state).with_context(|| format!("{name}: cannot copy"))
+        copier.copy(&outright, held(work), self.state).with_context(|| format!("{name}: cannot copy"))?;
+        // Told now rather than at the end, where everything waits for it.
+        copier.flush_records()
     }
 
     /// Copies what is written meanwhile until little is left, then freezes. Returns how long it was frozen.
@@ -199,8 +205,10 @@ impl<'a> Job<'a> {
         let mut last = String::new();
         for _ in 0..ATTEMPTS {
             let mut freezer = Freezer::prepare(&names, &self.limits.watchdog)?;
-            let mut pending: Vec<_> = works.iter().map(|work| BlockSet::none(work.disk.size.blocks())).collect();
-            let passed = self.pass_until_little(tracker, &freezer, works, copiers, &mut pending, memory.blocks())?;
+            let mut pending: Vec<_> =
+                works.iter().map(|work| BlockSet::none(work.disk.size.blocks())).collect();
+            let passed =
+                self.pass_until_little(tracker, &freezer, works, copiers, &mut pending, memory.blocks())?;
             let attempt = match passed {
                 Some((disk, reason)) => Attempt::Void(disk, reason),
                 None => {
@@ -228,7 +236,9 @@ impl<'a> Job<'a> {
                 Attempt::Void(disk, reason) => {
                     tracing::warn!("disk {disk}: {reason}; everything is looked at again");
                     last = format!("the tracker lost sight of its writes: {reason}");
-                    for (work, copier) in works.iter_mut().zip(copiers.iter_mut()).filter(|(w, _)| w.disk.id == disk) {
+                    for (work, copier) in
+                        works.iter_mut().zip(copiers.iter_mut()).filter(|(w, _)| w.disk.id == disk)
+                    {
                         // The plan finds the marks void as well, and begins a new epoch.
                         *work = self.plan(work.order, work.disk, tracker)?;
                         self.copy_map(work, copier)?;
@@ -281,7 +291,9 @@ impl<'a> Job<'a> {
 
     fn copy_marked(&self, work: &Work, copier: &mut Copier, blocks: &BlockSet) -> anyhow::Result<()> {
         self.state.expect(bytes_of(blocks, work.disk.size).0);
-        copier.copy(blocks, held(work), self.state).with_context(|| format!("{}: cannot copy", work.disk.name))
+        copier
+            .copy(blocks, held(work), self.state)
+            .with_context(|| format!("{}: cannot copy", work.disk.name))
     }
 }
 

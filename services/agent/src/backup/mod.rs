@@ -95,7 +95,8 @@ pub fn run_with(
         }
         Err(error) => {
             // No success was reported, so there is no recovery point: the marks stay.
-            let report = Report { error: Some(format!("{error:#}")), frozen_seconds: 0.0, disks: Default::default() };
+            let report =
+                Report { error: Some(format!("{error:#}")), frozen_seconds: 0.0, disks: Default::default() };
             let told = link.report(order.job, &report);
             tracker.failed()?;
             match told {
@@ -112,9 +113,11 @@ pub fn recover(link: &dyn Link, tracker: &mut Tracker) -> anyhow::Result<()> {
     let Some(open) = tracker.open_job() else { return Ok(()) };
     match link.outcome(open.job, Duration::ZERO) {
         Ok(Outcome::Running) if !open.fixed => {
-            let error = "the agent was restarted in mid-copy; nothing is lost, the next backup takes up its changes";
+            let error =
+                "the agent was restarted in mid-copy; nothing is lost, the next backup takes up its changes";
             let report = Report { error: Some(error.into()), frozen_seconds: 0.0, disks: Default::default() };
-            link.report(open.job, &report).with_context(|| format!("cannot end job {} on the box", open.job))?;
+            link.report(open.job, &report)
+                .with_context(|| format!("cannot end job {} on the box", open.job))?;
             tracing::warn!("job {}: {error}", open.job);
             tracker.failed()
         }
@@ -149,9 +152,9 @@ impl Settled {
 /// Waits for the box's word on a job that was reported.
 fn settle(job: JobId, link: &dyn Link, tracker: &mut Tracker) -> anyhow::Result<Settled> {
     loop {
-        let outcome = link
-            .outcome(job, OUTCOME_WAIT)
-            .context("everything was sent, but the box does not say what became of it; the agent will ask again")?;
+        let outcome = link.outcome(job, OUTCOME_WAIT).context(
+            "everything was sent, but the box does not say what became of it; the agent will ask again",
+        )?;
         if outcome != Outcome::Running {
             return conclude(job, outcome, tracker);
         }

@@ -55,7 +55,9 @@ pub fn plan(order: &OrderDisk, disk: &Disk, tracker: &mut Tracker) -> anyhow::Re
             tracker.take(disk.id, &mut BlockSet::none(blocks))?;
             let map = tracker.marked(disk.id)?;
             let mut compare = BlockSet::none(blocks);
-            map.ranges(u64::MAX).filter(|range| range.count >= LONG_RUN).for_each(|range| compare.insert_range(range));
+            map.ranges(u64::MAX)
+                .filter(|range| range.count >= LONG_RUN)
+                .for_each(|range| compare.insert_range(range));
             Ok(Plan { kind: Kind::Changed, reason: String::new(), map, compare })
         }
         Err(reason) => {

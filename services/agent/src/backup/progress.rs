@@ -62,7 +62,9 @@ impl State {
     /// Fails once the box has ended the job.
     pub fn check_wanted(&self) -> anyhow::Result<()> {
         if self.unwanted.load(Ordering::Relaxed) {
-            bail!("the box has ended this job (cancelled or timed out); the next one begins as if it had not been");
+            bail!(
+                "the box has ended this job (cancelled or timed out); the next one begins as if it had not been"
+            );
         }
         Ok(())
     }
@@ -87,7 +89,10 @@ impl State {
             }
             ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
             if !*ended {
-                ended = self.end.wait_timeout(ended, INTERVAL).map_or_else(|error| error.into_inner().0, |got| got.0);
+                ended = self
+                    .end
+                    .wait_timeout(ended, INTERVAL)
+                    .map_or_else(|error| error.into_inner().0, |got| got.0);
             }
         }
     }

@@ -46,7 +46,12 @@ impl Device {
         let mut done = 0;
         while done < len {
             match self.file.read_at(&mut to[done..], offset + done as u64) {
-                Ok(0) => bail!("{} ended at byte {} although it has {} bytes; was it made smaller? The next backup will see its new size", self.name, offset + done as u64, self.size.0),
+                Ok(0) => bail!(
+                    "{} ended at byte {} although it has {} bytes; was it made smaller? The next backup will see its new size",
+                    self.name,
+                    offset + done as u64,
+                    self.size.0
+                ),
                 Ok(read) => done += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {

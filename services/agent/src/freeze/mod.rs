@@ -51,7 +51,8 @@ impl Freezer {
     /// Writes out what is dirty, so that the freeze has little to write.
     pub fn sync(&self) -> anyhow::Result<()> {
         for one in &self.filesystems {
-            nix::unistd::syncfs(&one.root).with_context(|| format!("cannot sync {}", one.mount.point.display()))?;
+            nix::unistd::syncfs(&one.root)
+                .with_context(|| format!("cannot sync {}", one.mount.point.display()))?;
         }
         Ok(())
     }
@@ -60,13 +61,18 @@ impl Freezer {
     /// here to the thaw the caller logs nothing and allocates nothing: memory may have to be written out to a frozen
     /// file system, and the journal lies on one.
     pub fn freeze(&mut self, deadline: Duration) -> anyhow::Result<Frozen<'_>> {
-        mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
-            .context("cannot keep the agent in memory while file systems are frozen; it needs CAP_IPC_LOCK")?;
+        mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE).context(
+            "cannot keep the agent in memory while file systems are frozen; it needs CAP_IPC_LOCK",
+        )?;
         if let Err(error) = self.watchdog.arm(deadline) {
             let _ = munlockall();
             return Err(error);
         }
-        let mut frozen = Frozen { frozen: Vec::with_capacity(self.filesystems.len()), freezer: self, since: Instant::now() };
+        let mut frozen = Frozen {
+            frozen: Vec::with_capacity(self.filesystems.len()),
+            freezer: self,
+            since: Instant::now(),
+        };
         let mut failed = None;
         for (index, one) in frozen.freezer.filesystems.iter().enumerate() {
             match ioctl::freeze(one.root.as_fd()) {
@@ -87,7 +93,9 @@ impl Freezer {
         let point = frozen.freezer.filesystems[index].mount.point.clone();
         let thawed = frozen.thaw().map(drop);
         let error = anyhow::Error::new(error).context(match error {
-            Errno::EBUSY => format!("{} is frozen already, by someone else (fsfreeze -u thaws it)", point.display()),
+            Errno::EBUSY => {
+                format!("{} is frozen already, by someone else (fsfreeze -u thaws it)", point.display())
+            }
             _ => format!("cannot freeze {}", point.display()),
         });
         Err(match thawed {
@@ -111,7 +119,9 @@ impl Frozen<'_> {
         self.freezer.watchdog.disarm()?;
         if let Some(index) = early {
             let point = self.freezer.filesystems[index].mount.point.display().to_string();
-            bail!("{point} was thawed by someone else before the agent was done with it, after at most {held:.1?}");
+            bail!(
+                "{point} was thawed by someone else before the agent was done with it, after at most {held:.1?}"
+            );
         }
         Ok(held)
     }

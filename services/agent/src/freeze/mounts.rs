@@ -134,19 +134,25 @@ fn collect((major, minor): DevNumber, found: &mut BTreeSet<String>, depth: u32) 
         let (major, minor) = text.trim().split_once(':')?;
         Some((major.parse().ok()?, minor.parse().ok()?))
     });
-    let file = fs::read_to_string(folder.join("loop/backing_file")).ok().and_then(|path| {
-        Some(split(on_host(Path::new(path.trim_end()))?.dev()))
-    });
+    let file = fs::read_to_string(folder.join("loop/backing_file"))
+        .ok()
+        .and_then(|path| Some(split(on_host(Path::new(path.trim_end()))?.dev())));
     below.chain(file).for_each(|device| collect(device, found, depth + 1));
 }
 
 /// The mounts to freeze for `disks` (kernel names), one a file system, in the order to freeze them: what was mounted
 /// later may lie on what was mounted earlier, so the latest comes first and the root last.
-pub fn to_freeze(mounts: &[Mount], disks: &[String], under: impl Fn(DevNumber) -> BTreeSet<String>) -> Vec<Mount> {
+pub fn to_freeze(
+    mounts: &[Mount],
+    disks: &[String],
+    under: impl Fn(DevNumber) -> BTreeSet<String>,
+) -> Vec<Mount> {
     let mut seen = BTreeSet::new();
     let mut chosen: Vec<Mount> = mounts
         .iter()
-        .filter(|mount| mount.device().is_some_and(|device| !under(device).is_disjoint(&disks.iter().cloned().collect())))
+        .filter(|mount| {
+            mount.device().is_some_and(|device| !under(device).is_disjoint(&disks.iter().cloned().collect()))
+        })
         // The first mount decides the place in the order; later ones of the same file system are bind mounts.
         .filter(|mount| seen.insert(mount.dev))
         .cloned()

@@ -137,7 +137,9 @@ impl BlockTarget for Lun {
         loop {
             match self.free.recv_timeout(Duration::from_millis(200)) {
                 Ok(buffer) => return Ok(buffer),
-                Err(_) if self.thread.as_ref().is_none_or(JoinHandle::is_finished) => return Err(self.failed()),
+                Err(_) if self.thread.as_ref().is_none_or(JoinHandle::is_finished) => {
+                    return Err(self.failed());
+                }
                 Err(_) => {}
             }
         }
@@ -295,7 +297,11 @@ impl Driver {
                 Status::Good => self.done(flight.request),
                 Status::Retry if flight.refused < TRIES => {
                     flight.refused += 1;
-                    tracing::info!("{} refused {} ({reason}); trying again", self.address.iqn, flight.request.what());
+                    tracing::info!(
+                        "{} refused {} ({reason}); trying again",
+                        self.address.iqn,
+                        flight.request.what()
+                    );
                     self.start(slot, flight)?;
                 }
                 Status::Retry => return Err(refused(&flight, 2, reason)),
@@ -319,7 +325,10 @@ impl Driver {
     fn reconnect(&mut self) -> Result<(), TargetError> {
         let reason = self.session.take().map_or_else(String::new, |session| session.error());
         let flights = self.flights.iter().flatten().count();
-        tracing::warn!("the connection to {} is lost ({reason}) with {flights} requests in flight", self.address.iqn);
+        tracing::warn!(
+            "the connection to {} is lost ({reason}) with {flights} requests in flight",
+            self.address.iqn
+        );
         let begin = Instant::now();
         let mut pause = Duration::from_millis(250);
         let session = loop {

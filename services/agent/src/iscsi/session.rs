@@ -58,16 +58,22 @@ unsafe extern "C" fn finished(_: *mut ffi::Context, status: c_int, _: *mut c_voi
 impl Session {
     /// Connects, logs in and reads the LUN's size. Up to `depth` requests can be in flight.
     pub fn connect(address: &Address, depth: usize) -> Result<Self, TargetError> {
-        let text = |text: &str| CString::new(text).map_err(|_| TargetError::Address(format!("{text:?} holds a NUL")));
+        let text = |text: &str| {
+            CString::new(text).map_err(|_| TargetError::Address(format!("{text:?} holds a NUL")))
+        };
         let (initiator, iqn) = (text(&address.initiator)?, text(&address.iqn)?);
         let portal = text(&address.portal.to_string())?;
         // SAFETY: a valid string; libiscsi copies it.
         let context = unsafe { ffi::iscsi_create_context(initiator.as_ptr()) };
         if context.is_null() {
-            return Err(TargetError::Address(format!("{:?} is refused as initiator name", address.initiator)));
+            return Err(TargetError::Address(format!(
+                "{:?} is refused as initiator name",
+                address.initiator
+            )));
         }
-        let slots =
-            (0..depth).map(|_| Slot { status: Box::new(AtomicI32::new(0)), task: std::ptr::null_mut() }).collect();
+        let slots = (0..depth)
+            .map(|_| Slot { status: Box::new(AtomicI32::new(0)), task: std::ptr::null_mut() })
+            .collect();
         let lun = address.lun as c_int;
         // From here on `drop` destroys the context.
         let mut session = Self { context, lun, sector_size: 0, size: 0, slots };
@@ -107,7 +113,10 @@ impl Session {
             }
             ffi::scsi_free_scsi_task(task);
             if !good || !self.sector_size.is_power_of_two() {
-                return Err(TargetError::Connect(format!("the LUN does not tell its size: {}", self.error())));
+                return Err(TargetError::Connect(format!(
+                    "the LUN does not tell its size: {}",
+                    self.error()
+                )));
             }
         }
         Ok(())
@@ -117,14 +126,31 @@ impl Session {
     ///
     /// # Safety
     /// `data` must stay where it is until [`Self::finished`] tells the slot's status or the session is dropped.
-    pub unsafe fn write(&mut self, slot: usize, offset: u64, data: &Buffer, len: usize) -> Result<(), TargetError> {
+    pub unsafe fn write(
+        &mut self,
+        slot: usize,
+        offset: u64,
+        data: &Buffer,
+        len: usize,
+    ) -> Result<(), TargetError> {
         let (sector, len) = self.checked(offset, data, len)?;
         let private = self.arm(slot);
         // SAFETY: the context is valid, the data too by the caller's promise; libiscsi only reads it in a write.
         let task = unsafe {
             ffi::iscsi_write16_task(
-                self.context, self.lun, sector, data.as_ptr().cast_mut(), len, self.sector_size as c_int,
-                0, 0, 0, 0, 0, finished, private,
+                self.context,
+                self.lun,
+                sector,
+                data.as_ptr().cast_mut(),
+                len,
+                self.sector_size as c_int,
+                0,
+                0,
+                0,
+                0,
+                0,
+                finished,
+                private,
             )
         };
         self.begun(slot, task)
@@ -134,14 +160,31 @@ impl Session {
     ///
     /// # Safety
     /// As for [`Self::write`]; nothing else may look at `data` until then.
-    pub unsafe fn read(&mut self, slot: usize, offset: u64, data: &mut Buffer, len: usize) -> Result<(), TargetError> {
+    pub unsafe fn read(
+        &mut self,
+        slot: usize,
+        offset: u64,
+        data: &mut Buffer,
+        len: usize,
+    ) -> Result<(), TargetError> {
         let (sector, len) = self.checked(offset, data, len)?;
         let private = self.arm(slot);
         // SAFETY: as above; the buffer is handed to the task before any answer can arrive, because answers are only
         // received in `iscsi_service`.
         let task = unsafe {
             let task = ffi::iscsi_read16_task(
-                self.context, self.lun, sector, len, self.sector_size as c_int, 0, 0, 0, 0, 0, finished, private,
+                self.context,
+                self.lun,
+                sector,
+                len,
+                self.sector_size as c_int,
+                0,
+                0,
+                0,
+                0,
+                0,
+                finished,
+                private,
             );
             if !task.is_null() {
                 ffi::scsi_task_add_data_in_buffer(task, len as c_int, data.as_mut_ptr());
@@ -218,7 +261,9 @@ impl Session {
         let sector = u64::from(self.sector_size);
         let fits = len <= data.len() && offset.checked_add(len as u64).is_some_and(|end| end <= self.size);
         match u32::try_from(len) {
-            Ok(bytes) if fits && offset % sector == 0 && len as u64 % sector == 0 => Ok((offset / sector, bytes)),
+            Ok(bytes) if fits && offset.is_multiple_of(sector) && (len as u64).is_multiple_of(sector) => {
+                Ok((offset / sector, bytes))
+            }
             _ => Err(TargetError::Range { offset, len, size: self.size, sector_size: self.sector_size }),
         }
     }

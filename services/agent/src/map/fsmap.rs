@@ -72,8 +72,10 @@ pub fn free_ranges(root: &File, device: DevNumber, mut free: impl FnMut(u64, u64
     let device = encode(device)?;
     loop {
         // SAFETY: the structure is the kernel's, with room for the `count` records it names.
-        unsafe { getfsmap(root.as_raw_fd(), &mut *query) }.context("the kernel does not tell its free space")?;
-        let found = query.records.get(..query.entries as usize).context("the kernel tells more than it was asked")?;
+        unsafe { getfsmap(root.as_raw_fd(), &mut *query) }
+            .context("the kernel does not tell its free space")?;
+        let found =
+            query.records.get(..query.entries as usize).context("the kernel tells more than it was asked")?;
         let Some(last) = found.last().copied() else { return Ok(()) };
         for record in found {
             if record.device == device && record.flags & SPECIAL_OWNER != 0 && record.owner == FREE {
@@ -92,7 +94,9 @@ pub fn free_ranges(root: &File, device: DevNumber, mut free: impl FnMut(u64, u64
 /// A device number as `fmr_device` has it: `new_encode_dev` of linux/kdev_t.h.
 fn encode((major, minor): DevNumber) -> anyhow::Result<u32> {
     match (u32::try_from(major), u32::try_from(minor)) {
-        (Ok(major @ ..0x1000), Ok(minor @ ..0x10_0000)) => Ok((minor & 0xff) | major << 8 | (minor & !0xff) << 12),
+        (Ok(major @ ..0x1000), Ok(minor @ ..0x10_0000)) => {
+            Ok((minor & 0xff) | major << 8 | (minor & !0xff) << 12)
+        }
         _ => bail!("{major}:{minor} is no device number"),
     }
 }

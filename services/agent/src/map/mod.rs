@@ -31,7 +31,11 @@ pub fn used(disk: &Disk) -> anyhow::Result<BlockSet> {
     let mut used = BlockSet::all(disk.size.blocks());
     for volume in volumes(disk)? {
         if volume.start.saturating_add(volume.size) > disk.size.0 {
-            bail!("{} goes beyond the end of {}; correct the partition table", volume.node.display(), disk.name);
+            bail!(
+                "{} goes beyond the end of {}; correct the partition table",
+                volume.node.display(),
+                disk.name
+            );
         }
         if let Err(error) = leave_out_free(&volume, &mounts, &mut used, disk.size) {
             // Not knowing costs time, never correctness: `used` still has all that was not told to be free.

@@ -29,7 +29,12 @@ pub fn used_ranges(filesystem: &str, node: &Path, size: u64) -> anyhow::Result<O
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("cannot start {program}")),
     };
-    tracing::debug!("{program} on {} ended with {} after {:.1?}", node.display(), output.status, begin.elapsed());
+    tracing::debug!(
+        "{program} on {} ended with {} after {:.1?}",
+        node.display(),
+        output.status,
+        begin.elapsed()
+    );
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("{program} on {} failed ({}): {}", node.display(), output.status, said.trim());

@@ -56,7 +56,10 @@ impl Tracker {
         let lock = state_dir.join("tracker.lock");
         let file = File::create(&lock).with_context(|| format!("cannot create {}", lock.display()))?;
         let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
-            bail!("another agent holds {}; stop it first (systemctl status understudy-agent)", lock.display());
+            bail!(
+                "another agent holds {}; stop it first (systemctl status understudy-agent)",
+                lock.display()
+            );
         };
         mount_bpf()?;
         fs::create_dir_all(pins).with_context(|| format!("cannot create {}", pins.display()))?;
@@ -91,7 +94,9 @@ impl Tracker {
         }
         sound(programs)?;
         match epoch.base {
-            None => return Err("tracking began after the last backup (a restart, or an earlier doubt)".into()),
+            None => {
+                return Err("tracking began after the last backup (a restart, or an earlier doubt)".into());
+            }
             Some(known) if known != base => {
                 return Err("the marks are relative to another recovery point than the box's latest".into());
             }
@@ -111,8 +116,9 @@ impl Tracker {
         // The state first: pins without it are strangers and are removed.
         self.state.disks.insert(disk.id, Epoch { tracker, boot: self.boot, hardware, base: None });
         self.state.write(&self.folder)?;
-        let programs = Programs::load(&self.pin(disk.id), &hardware, |info| info.write(tracker, self.boot, &hardware))
-            .with_context(|| format!("cannot track the writes to {}", disk.name))?;
+        let programs =
+            Programs::load(&self.pin(disk.id), &hardware, |info| info.write(tracker, self.boot, &hardware))
+                .with_context(|| format!("cannot track the writes to {}", disk.name))?;
         self.disks.insert(disk.id, programs);
         Ok(())
     }
@@ -164,7 +170,9 @@ impl Tracker {
     pub fn done(&mut self, disks: &[PointDisk]) -> anyhow::Result<()> {
         let fixed = self.state.job.is_some_and(|job| job.fixed);
         for point in disks {
-            let Some((epoch, programs)) = self.state.disks.get_mut(&point.disk).zip(self.disks.get(&point.disk)) else {
+            let Some((epoch, programs)) =
+                self.state.disks.get_mut(&point.disk).zip(self.disks.get(&point.disk))
+            else {
                 continue;
             };
             // A snapshot of a job whose instant this tracker has not recorded: nobody knows which marks it covers.
@@ -239,7 +247,9 @@ impl Tracker {
 
     /// Removes pins that the state does not know: they would go on costing time with every request.
     fn drop_strangers(&mut self) -> anyhow::Result<()> {
-        for entry in fs::read_dir(&self.pins).with_context(|| format!("cannot list {}", self.pins.display()))? {
+        for entry in
+            fs::read_dir(&self.pins).with_context(|| format!("cannot list {}", self.pins.display()))?
+        {
             let entry = entry?;
             let known = entry.file_name().to_str().and_then(|name| name.parse().ok());
             if !known.is_some_and(|disk: DiskId| self.state.disks.contains_key(&disk)) {
@@ -285,7 +295,9 @@ fn boot_id() -> anyhow::Result<u128> {
 fn mount_bpf() -> anyhow::Result<()> {
     const BPF_FS: &str = "/sys/fs/bpf";
     const BPF_MAGIC: i64 = 0xcafe_4a11;
-    let kind = nix::sys::statfs::statfs(BPF_FS).with_context(|| format!("cannot look at {BPF_FS}"))?.filesystem_type();
+    let kind = nix::sys::statfs::statfs(BPF_FS)
+        .with_context(|| format!("cannot look at {BPF_FS}"))?
+        .filesystem_type();
     if kind.0 == BPF_MAGIC {
         return Ok(());
     }

@@ -48,7 +48,9 @@ impl Programs {
             .context("the kernel refused the write tracker's maps")?;
         fs::create_dir(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         for name in ["info", "live", "job"] {
-            let Some(Map::Array(map)) = object.map(name) else { bail!("the tracker's object has no map {name}") };
+            let Some(Map::Array(map)) = object.map(name) else {
+                bail!("the tracker's object has no map {name}")
+            };
             map.pin(folder.join(name)).with_context(|| format!("cannot pin the tracker's map {name}"))?;
         }
         let maps = Maps::from_pins(folder, hardware)?;
@@ -62,7 +64,9 @@ impl Programs {
             program
                 .load(tracepoint, &btf)
                 .with_context(|| format!("the kernel refused the write tracker's program on {tracepoint}"))?;
-            program.pin(folder.join(name)).with_context(|| format!("cannot pin the tracker's program {name}"))?;
+            program
+                .pin(folder.join(name))
+                .with_context(|| format!("cannot pin the tracker's program {name}"))?;
             fds.push(program.fd()?.try_clone()?);
         }
         for (name, tracepoint) in PROGRAMS {
@@ -128,5 +132,7 @@ fn misses(program: BorrowedFd) -> anyhow::Result<u64> {
     text.lines()
         .find_map(|line| line.strip_prefix("recursion_misses:"))
         .and_then(|value| value.trim().parse().ok())
-        .context("the kernel does not count skipped programs (recursion_misses); Linux 5.17 or newer is needed")
+        .context(
+            "the kernel does not count skipped programs (recursion_misses); Linux 5.17 or newer is needed",
+        )
 }

@@ -116,8 +116,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(State::read(folder.path()).unwrap(), State::default());
         let mut state = State::default();
-        let hardware =
-            Hardware { major: 8, minor: 16, sector_size: 512, size: Bytes(1 << 30), sequence: 7 };
+        let hardware = Hardware { major: 8, minor: 16, sector_size: 512, size: Bytes(1 << 30), sequence: 7 };
         let epoch = Epoch { tracker: TrackerId::new(), boot: u128::MAX - 5, hardware, base: Some(u64::MAX) };
         state.disks.insert(DiskId::new(), epoch);
         state.job = Some(OpenJob { job: JobId::new(), fixed: true });

@@ -56,7 +56,14 @@ impl TestDisk {
         one
     }
 
-    fn mounted(folder: &Path, name: &str, image: PathBuf, node: String, filesystem: &str, size: Bytes) -> Self {
+    fn mounted(
+        folder: &Path,
+        name: &str,
+        image: PathBuf,
+        node: String,
+        filesystem: &str,
+        size: Bytes,
+    ) -> Self {
         let mount = folder.join(format!("{name}.mount"));
         fs::create_dir(&mount).unwrap();
         run("mount", [filesystem, &mount.display().to_string()]);
@@ -83,9 +90,10 @@ impl TestDisk {
 
 impl Drop for TestDisk {
     fn drop(&mut self) {
-        for (program, arguments) in
-            [("umount", vec![self.mount.display().to_string()]), ("losetup", vec!["-d".into(), self.node.clone()])]
-        {
+        for (program, arguments) in [
+            ("umount", vec![self.mount.display().to_string()]),
+            ("losetup", vec!["-d".into(), self.node.clone()]),
+        ] {
             if let Err(error) = try_run(program, arguments) {
                 eprintln!("{error}");
             }
@@ -112,7 +120,8 @@ impl Writer {
         let (stop, turns) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (mount, stopped, counted) = (mount.to_owned(), Arc::clone(&stop), Arc::clone(&turns));
         let thread = std::thread::spawn(move || {
-            let data = File::options().create(true).truncate(true).write(true).open(mount.join("data")).unwrap();
+            let data =
+                File::options().create(true).truncate(true).write(true).open(mount.join("data")).unwrap();
             let mut random = Random(seed);
             let mut block = vec![0; 64 << 10];
             for turn in 0.. {
@@ -144,7 +153,10 @@ impl Writer {
     pub fn wait(&self, more: u64) {
         let (begin, goal) = (Instant::now(), self.turns.load(Ordering::SeqCst) + more);
         while self.turns.load(Ordering::SeqCst) < goal {
-            assert!(begin.elapsed() < Duration::from_secs(30), "the writer made no {more} turns within 30 s: is its file system frozen?");
+            assert!(
+                begin.elapsed() < Duration::from_secs(30),
+                "the writer made no {more} turns within 30 s: is its file system frozen?"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }

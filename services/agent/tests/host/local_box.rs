@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use understudy_agent::link::{Link, LinkError};
 use understudy_wire::{
-    BLOCK, Base, BlockHash, DiskId, JobId, Order, OrderDisk, Outcome, PointDisk, Progress, RecoveryPointId, Refusal,
-    Report, Standing,
+    BLOCK, Base, BlockHash, DiskId, JobId, Order, OrderDisk, Outcome, PointDisk, Progress, RecoveryPointId,
+    Refusal, Report, Standing,
 };
 
 use crate::disks::TestDisk;
@@ -95,14 +95,16 @@ impl LocalBox {
             let disk = self.disks.iter().find(|disk| disk.id == id).unwrap();
             let mut block = vec![0; disk.size.block_len(index) as usize];
             File::open(&disk.volume).unwrap().read_exact_at(&mut block, index * BLOCK).unwrap();
-            (blake3::hash(&block) != *hash).then(|| format!("block {index} of disk {id} is not what was sent"))
+            (blake3::hash(&block) != *hash)
+                .then(|| format!("block {index} of disk {id} is not what was sent"))
         })
     }
 }
 
 impl Link for LocalBox {
     fn progress(&self, job: JobId, _: &Progress) -> Result<Standing, LinkError> {
-        let wanted = self.state().job.as_ref().is_some_and(|(id, outcome)| *id == job && *outcome == Outcome::Running);
+        let wanted =
+            self.state().job.as_ref().is_some_and(|(id, outcome)| *id == job && *outcome == Outcome::Running);
         Ok(Standing { wanted })
     }
 

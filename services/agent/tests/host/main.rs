@@ -1,6 +1,8 @@
 //! The backup engine on this host: real block devices, file systems, BPF programs, iSCSI, freezes. Needs root; what is
 //! missing is a failure, never a skip. `cargo test -p understudy-agent --test host [-- PART OF A NAME]`.
 
+#![allow(clippy::unwrap_used)] // a test all over, which clippy cannot know without libtest
+
 mod cases;
 mod child;
 mod disks;
@@ -38,7 +40,9 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let mut failed = Vec::new();
-    for (name, case) in cases::ALL.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|part| name.contains(part))) {
+    for (name, case) in
+        cases::ALL.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|part| name.contains(part)))
+    {
         let begin = Instant::now();
         println!("test {name} ...");
         let passed = catch_unwind(case).is_ok();

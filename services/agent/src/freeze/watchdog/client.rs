@@ -48,7 +48,9 @@ impl Client {
 
     /// The watchdog thaws after `deadline` from now on.
     pub fn arm(&mut self, deadline: Duration) -> anyhow::Result<()> {
-        self.stream.write_all(format!("arm {}\n", deadline.as_millis()).as_bytes()).context("the watchdog is gone")?;
+        self.stream
+            .write_all(format!("arm {}\n", deadline.as_millis()).as_bytes())
+            .context("the watchdog is gone")?;
         self.expect(b"armed\n")
     }
 

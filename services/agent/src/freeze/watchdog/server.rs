@@ -37,10 +37,13 @@ pub fn main() -> anyhow::Result<()> {
     let stop = SignalFd::with_flags(&stop, SfdFlags::SFD_CLOEXEC).context("cannot listen for signals")?;
     let listener = listen(&socket)?;
     // Its memory must not have to come from, or go to, a disk that is frozen.
-    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE).context("cannot keep the watchdog in memory")?;
-    sd_notify::notify(false, &[sd_notify::NotifyState::Ready]).context("cannot tell systemd that it is ready")?;
+    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
+        .context("cannot keep the watchdog in memory")?;
+    sd_notify::notify(false, &[sd_notify::NotifyState::Ready])
+        .context("cannot tell systemd that it is ready")?;
     loop {
-        let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN), PollFd::new(stop.as_fd(), PollFlags::POLLIN)];
+        let mut fds =
+            [PollFd::new(listener.as_fd(), PollFlags::POLLIN), PollFd::new(stop.as_fd(), PollFlags::POLLIN)];
         // An interrupted wait is begun again.
         if poll(&mut fds, PollTimeout::NONE).is_err() {
             continue;
@@ -110,8 +113,10 @@ impl Guard<'_> {
                     PollTimeout::try_from(left.min(LONGEST.as_millis()) as u64).unwrap_or(PollTimeout::ZERO)
                 }
             };
-            let mut fds =
-                [PollFd::new(stream.as_fd(), PollFlags::POLLIN), PollFd::new(stop.as_fd(), PollFlags::POLLIN)];
+            let mut fds = [
+                PollFd::new(stream.as_fd(), PollFlags::POLLIN),
+                PollFd::new(stop.as_fd(), PollFlags::POLLIN),
+            ];
             let polled = poll(&mut fds, timeout);
             let (said, stopped) = (ready(&fds[0]), ready(&fds[1]));
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
