@@ -53,7 +53,8 @@ impl Appliance {
             .launch(&world.run_dir)?;
         let serial = vm.serial();
         let said = serial.expect("Understudy (.* is ready at|is not set up)", Deadline::seconds(600))?;
-        let (line, rest) = (said.text().to_owned(), serial.expect("\n", Deadline::seconds(10))?.before().to_owned());
+        let (line, rest) =
+            (said.text().to_owned(), serial.expect("\n", Deadline::seconds(10))?.before().to_owned());
         ensure!(line.ends_with("is ready at"), "the appliance says: {line}{rest}");
         let ready_seconds = begin.elapsed().as_secs_f64();
         let shell = vm.virtio_console().shell(Deadline::seconds(120))?;
