@@ -116,7 +116,7 @@ impl Machine {
 
     /// The agent's first map of a disk of `size` bytes.
     pub fn first_map(&self, disk: &str, size: u64) -> anyhow::Result<FirstMap> {
-        let text = self.shell.succeed(&format!("base64 -w 76 {MAPS}/{disk}.map"), COMMAND)?;
+        let text = self.shell.succeed(&format!("base64 -w 76 {MAPS}/{disk}.first.map"), COMMAND)?;
         let text: String = text.split_whitespace().collect();
         let bits = base64::engine::general_purpose::STANDARD
             .decode(text)

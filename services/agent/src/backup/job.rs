@@ -36,8 +36,6 @@ struct Work<'a> {
     order: &'a OrderDisk,
     disk: &'a Disk,
     plan: Plan,
-    /// All blocks that had to be looked at first; a comparison adds to the plan's.
-    mapped: BlockSet,
 }
 
 /// Does everything up to the report.
@@ -79,7 +77,7 @@ impl<'a> Job<'a> {
         let mut copiers = works.iter().map(|work| self.connect(work)).collect::<anyhow::Result<Vec<_>>>()?;
 
         self.state.enter(Stage::Copying);
-        for (work, copier) in works.iter_mut().zip(&mut copiers) {
+        for (work, copier) in works.iter().zip(&mut copiers) {
             self.copy_map(work, copier)?;
         }
         let mut memory = Memory::new(self.limits.frozen_memory);
@@ -100,7 +98,7 @@ impl<'a> Job<'a> {
             let entry = DiskReport {
                 kind: work.plan.kind,
                 reason: work.plan.reason.clone(),
-                mapped: bytes_of(&work.mapped, work.disk.size),
+                mapped: bytes_of(&work.plan.map, work.disk.size),
                 sent: copier.sent_bytes(),
                 distinct_sent: copier.distinct_bytes(),
             };
@@ -113,6 +111,11 @@ impl<'a> Job<'a> {
                 report.frozen_seconds
             );
             report.disks.insert(work.disk.id, entry);
+            if let Some(folder) = &self.settings.map_dump {
+                let mut allowed = work.plan.map.clone();
+                allowed.union(&tracker.marked(work.disk.id)?);
+                plan::dump(folder, work.disk, work.plan.kind, &allowed)?;
+            }
         }
         Ok(report)
     }
@@ -120,11 +123,7 @@ impl<'a> Job<'a> {
     fn plan(&self, order: &'a OrderDisk, disk: &'a Disk, tracker: &mut Tracker) -> anyhow::Result<Work<'a>> {
         let plan = plan::plan(order, disk, tracker)?;
         tracing::info!("{}: {:?}, {:?} to look at {}", disk.name, plan.kind, plan.map, plan.reason);
-        if let Some(folder) = &self.settings.map_dump {
-            plan::dump(folder, disk, plan.kind, &plan.map)?;
-        }
-        let mapped = plan.map.clone();
-        Ok(Work { order, disk, plan, mapped })
+        Ok(Work { order, disk, plan })
     }
 
     fn connect(&self, work: &Work) -> anyhow::Result<Copier<'a>> {
@@ -155,10 +154,9 @@ impl<'a> Job<'a> {
     }
 
     /// Copies the plan's map: compares where that is planned, sends the rest outright.
-    fn copy_map(&self, work: &mut Work, copier: &mut Copier) -> anyhow::Result<()> {
+    fn copy_map(&self, work: &Work, copier: &mut Copier) -> anyhow::Result<()> {
         let (plan, name) = (&work.plan, &work.disk.name);
         self.state.expect(bytes_of(&plan.map, work.disk.size).0);
-        let compared = plan.kind == Kind::Compared;
         for range in plan.compare.ranges(MAX_HASHES) {
             let hashes = self
                 .link
@@ -167,14 +165,8 @@ impl<'a> Job<'a> {
             if hashes.len() as u64 != range.count {
                 bail!("{name}: the box sent {} hashes where {} were asked for", hashes.len(), range.count);
             }
-            let blocks = if compared {
-                plan::window(&plan.map, range, &hashes, copier)
-            } else {
-                let mut blocks = BlockSet::none(plan.map.blocks());
-                blocks.insert_range(range);
-                blocks
-            };
-            work.mapped.union(&blocks);
+            let mut blocks = BlockSet::none(plan.map.blocks());
+            blocks.insert_range(range);
             let held = Held::Hashes { from: range.first, hashes: &hashes };
             copier.copy(&blocks, held, self.state).with_context(|| format!("{name}: cannot compare"))?;
         }

@@ -6,8 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use understudy_wire::{Disk, Kind, OrderDisk};
 
-use super::copier::Copier;
-use crate::block::{BlockRange, BlockSet};
+use crate::block::BlockSet;
 use crate::tracker::{Hardware, Tracker};
 
 /// Marked blocks that lie together in such number are compared with the base before they are sent: a discard marks
@@ -20,8 +19,7 @@ pub struct Plan {
     pub kind: Kind,
     /// Why not in a better way; for a person.
     pub reason: String,
-    /// The blocks to look at first. For a comparison, those in use; the ones that hold something in the base join them
-    /// window by window.
+    /// The blocks to look at first.
     pub map: BlockSet,
     /// Those of them to compare with the base.
     pub compare: BlockSet,
@@ -61,29 +59,15 @@ pub fn plan(order: &OrderDisk, disk: &Disk, tracker: &mut Tracker) -> anyhow::Re
             Ok(Plan { kind: Kind::Changed, reason: String::new(), map, compare })
         }
         Err(reason) => {
-            // Armed before the map is made: what is used from now on is marked.
+            // Every block, used or free: the point then equals the disk bit for bit, and no map has to be trusted.
             tracker.arm(disk)?;
-            let map = crate::map::used(disk)?;
-            Ok(Plan { kind: Kind::Compared, reason, map, compare: BlockSet::all(blocks) })
+            let map = BlockSet::all(blocks);
+            Ok(Plan { kind: Kind::Compared, reason, compare: map.clone(), map })
         }
     }
 }
 
-/// In a comparison, the blocks to read of a window of the disk whose base hashes are known: those in use now, and those
-/// that hold something in the base. A block that is free now and reads as zeros in the base is neither needed nor in
-/// the way, so it is not even read: comparing a mostly empty disk costs little more than its used part. A block that
-/// is free now but held something is compared all the same, so that the point equals the disk there.
-pub fn window(used: &BlockSet, range: BlockRange, hashes: &[[u8; 32]], copier: &Copier) -> BlockSet {
-    let mut blocks = BlockSet::none(used.blocks());
-    for (index, hash) in (range.first..).zip(hashes) {
-        if used.contains(index) || *hash != copier.zero_hash(index) {
-            blocks.insert(index);
-        }
-    }
-    blocks
-}
-
-/// Test mode: writes a map as a bitmap, `DISK.KIND.map`; the form is that of [`BlockSet::to_bitmap`].
+/// Test mode: writes the blocks that were allowed to travel as a bitmap, `DISK.KIND.map`; the form is that of [`BlockSet::to_bitmap`].
 pub fn dump(folder: &Path, disk: &Disk, kind: Kind, map: &BlockSet) -> anyhow::Result<()> {
     let kind = match kind {
         Kind::First => "first",
