@@ -176,7 +176,7 @@ mod tests {
     fn a_pool_of_one_disk_has_no_redundancy_word() {
         let disk = PathBuf::from("/dev/disk/by-id/virtio-a");
         assert!(
-            create_pool(Redundancy::Single, &[disk.clone()])
+            create_pool(Redundancy::Single, std::slice::from_ref(&disk))
                 .ends_with(&[layout::POOL.to_owned(), "/dev/disk/by-id/virtio-a".to_owned()])
         );
         assert!(create_pool(Redundancy::Raidz1, &[disk]).contains(&"raidz1".to_owned()));
