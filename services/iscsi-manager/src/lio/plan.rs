@@ -219,17 +219,14 @@ mod tests {
         let steps = plan(Path::new("/t"), &publication());
         let text: Vec<_> = steps.iter().map(|step| format!("{step:?}")).collect();
         assert!(text.last().unwrap().ends_with("tpgt_1/enable"), "{text:?}");
-        for wanted in ["\"1\" to", "/attrib/authentication"] {
-            assert!(text.iter().any(|line| line.contains(wanted)), "{wanted}");
-        }
-        assert!(
-            text.iter().any(|line| line.starts_with("write \"0\"") && line.ends_with("generate_node_acls"))
-        );
-        assert!(
-            text.iter()
-                .any(|line| line == "write \"udev_path=/dev/zd16\" to /t/core/iblock_0/".to_owned().as_str()
-                    || line.starts_with("write \"udev_path=/dev/zd16\" to /t/core/iblock_0/understudy-"))
-        );
+        let writes = |value: &str, attribute: &str| {
+            let (start, end) = (format!("write {value:?} to "), format!("/{attribute}"));
+            text.iter().any(|line| line.starts_with(&start) && line.ends_with(&end))
+        };
+        assert!(writes("1", "attrib/authentication"));
+        assert!(writes("0", "attrib/generate_node_acls"));
+        assert!(writes("CHAP", "param/AuthMethod"));
+        assert!(writes("udev_path=/dev/zd16", "control"));
     }
 
     #[test]
