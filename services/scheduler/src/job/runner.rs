@@ -52,7 +52,10 @@ async fn turn(scheduler: &Arc<Scheduler>, live: &Arc<Live>, resumed: bool) -> Re
     }
     if !row.message.is_empty() {
         live.close_bases();
-        withdrawing::until_gone(&context).await;
+        // While it was being prepared, nothing was published: no need to wait for iscsi-manager to say so.
+        if row.step != Step::Preparing {
+            withdrawing::until_gone(&context).await;
+        }
         scheduler.catalogue.forget_targets(job)?;
         scheduler.catalogue.end_failed(job, &row.message, live.seconds())?;
         tracing::info!("job {job} has failed; nothing of it is left");
