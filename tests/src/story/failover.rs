@@ -38,7 +38,8 @@ pub fn first_beside(cast: &mut Cast<'_>) -> anyhow::Result<()> {
 /// Boots a point and checks over its console that it shows the state of backup `index`.
 fn boot(cast: &mut Cast<'_>, point: &str, why: &str, index: usize, machine_id: &str) -> anyhow::Result<()> {
     let begin = Instant::now();
-    let request = format!("failover {} --point {point} --network isolated --why {why} --memory 768", machine::NAME);
+    let request =
+        format!("failover {} --point {point} --network isolated --why {why} --memory 768", machine::NAME);
     let vm = text(&cast.appliance.ask(&request)?, "vm")?.to_owned();
     let running = running(cast, &vm)?;
     cast.appliance.enter_console(&vm)?;
