@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use crate::appliance::{Appliance, text};
-use crate::machine::{LEDGER, NAME};
+use crate::machine::{Cue, LEDGER, NAME};
 use crate::story::{Cast, backups};
 
 const COMMAND: Duration = Duration::from_secs(120);
@@ -83,7 +83,8 @@ fn cable_cut(cast: &mut Cast<'_>) -> anyhow::Result<()> {
     cast.machine.work("cable-cut")?;
     let job = backups::start(cast)?;
     let world = cast.world;
-    cast.machine.catch_instant_and(Duration::from_secs(600), || Ok(world.network.cut(NAME)?))?;
+    let cue = Cue { limit: Duration::from_secs(600), glance: &|| backups::glance(cast) };
+    cast.machine.catch_instant_and(cue, || Ok(world.network.cut(NAME)?))?;
     let failed = failed_cleanly(cast, &job);
     world.network.restore(NAME)?;
     failed?;

@@ -21,6 +21,8 @@ const INSTANT: &str = "org.understudy.instant";
 /// Where the agent leaves its first maps (see the recipe's `agent.toml`).
 const MAPS: &str = "/run/understudy-agent/maps";
 const COMMAND: Duration = Duration::from_secs(120);
+/// How often one looks up from the port to see whether waiting still makes sense.
+const GLANCE: Duration = Duration::from_secs(5);
 
 /// A running protected machine.
 pub struct Machine {
@@ -36,6 +38,14 @@ pub struct Instant {
     /// The job that froze the machine.
     pub job: String,
     disks: Vec<FrozenDisk>,
+}
+
+/// How long to wait for an instant, and what to look at meanwhile: an error of `glance` ends the wait.
+pub struct Cue<'a> {
+    /// The longest wait.
+    pub limit: Duration,
+    /// Called every few seconds.
+    pub glance: &'a dyn Fn() -> anyhow::Result<()>,
 }
 
 impl Machine {
@@ -90,18 +100,28 @@ impl Machine {
 
     /// Waits until the agent says that the machine is frozen for a job; then stops the machine, snapshots all its disks in
     /// one QMP transaction, lets it run on, and answers.
-    pub fn catch_instant(&self, limit: Duration) -> anyhow::Result<Instant> {
-        self.catch_instant_and(limit, || Ok(()))
+    pub fn catch_instant(&self, cue: Cue<'_>) -> anyhow::Result<Instant> {
+        self.catch_instant_and(cue, || Ok(()))
     }
 
     /// The same, doing something just before the machine may thaw.
     pub fn catch_instant_and(
         &self,
-        limit: Duration,
+        cue: Cue<'_>,
         before_thaw: impl FnOnce() -> anyhow::Result<()>,
     ) -> anyhow::Result<Instant> {
         let port = self.vm.port(INSTANT)?;
-        let line = port.read_line(Deadline::after(limit)).context("the agent named no frozen instant")?;
+        let deadline = Deadline::after(cue.limit);
+        let line = loop {
+            match port.read_line(deadline.at_most(GLANCE)) {
+                Ok(line) => break line,
+                Err(error) if deadline.passed() => {
+                    return Err(anyhow::Error::from(error).context("the agent named no frozen instant"));
+                }
+                // A line that comes in parts is not lost by a glance in between.
+                Err(_) => (cue.glance)()?,
+            }
+        };
         let job = line
             .strip_prefix("frozen ")
             .with_context(|| format!("the agent says {line:?} where `frozen JOB` was expected"))?

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Cast;
 use super::ledger::BackupEntry;
 use crate::appliance::text;
-use crate::machine::LEDGER;
+use crate::machine::{Cue, LEDGER};
 use crate::proof::{self, Disk};
 use crate::report::{Backup, RecoveryPoint};
 
@@ -75,13 +75,7 @@ pub fn take(cast: &mut Cast<'_>, state: &str, kind: &str) -> anyhow::Result<Valu
     let database = format!("sqlite3 {LEDGER}/ledger.db 'select count(*) from entries'");
     let rows = cast.machine.shell.succeed(&database, Duration::from_secs(60))?;
     let rows = rows.trim().parse().with_context(|| format!("`{database}` printed {rows:?}"))?;
-    let instant = cast.machine.catch_instant(BACKUP).map_err(|error| {
-        let jobs = cast
-            .appliance
-            .ask("jobs")
-            .map_or_else(|e| e.to_string(), |jobs| format!("{:#}", jobs["jobs"][0]));
-        error.context(format!("no frozen instant; the newest job is {jobs}"))
-    })?;
+    let instant = cast.machine.catch_instant(Cue { limit: BACKUP, glance: &|| glance(cast) })?;
     let job = ended(cast, &instant.job)?;
     ensure!(job["step"] == "done", "the backup failed: {}", job["message"]);
     cast.machine.is_writable()?;
@@ -120,6 +114,20 @@ pub fn take(cast: &mut Cast<'_>, state: &str, kind: &str) -> anyhow::Result<Valu
     cast.report.backups.push(backup);
     cast.ledger.backups.push(BackupEntry { point, copies, state: state.to_owned(), rows });
     Ok(job)
+}
+
+/// Shows how far the newest job is; an error if it has ended, for then there is no instant to wait for.
+pub fn glance(cast: &Cast<'_>) -> anyhow::Result<()> {
+    let jobs = cast.appliance.ask(&format!("jobs {}", cast.id))?;
+    let job = &jobs["jobs"][0];
+    let number = |key: &str| job[key].as_u64().unwrap_or_default() >> 20;
+    let step = job["step"].as_str().unwrap_or("not begun");
+    cast.narrator.doing(&format!("backup: {step}, {} of {} MiB", number("sent"), number("expected")));
+    // Before the timetable is due, the newest job may be an older one.
+    let older = cast.ledger.backups.iter().any(|backup| job["point"] == backup.point.as_str());
+    ensure!(step != "failed", "the backup failed: {}", job["message"]);
+    ensure!(step != "done" || older, "the backup ended without a frozen instant: {job:#}");
+    Ok(())
 }
 
 /// Waits until a job has ended and gives it.

@@ -102,6 +102,8 @@ fn check(
     // Committed before the backup began: all of it must be there.
     let rows = ask(&format!("{database} 'select count(*) from entries where id <= {}'", backup.rows))?;
     check("rows from before the backup", rows, &backup.rows.to_string())?;
+    // Every row and every file carries its own checksum; this ends with an error if one does not fit.
+    checks.push(ask("ledger-check")?);
     ask(&format!("echo written by a stand-in > {LEDGER}/stand-in && sync"))?;
     Ok(checks)
 }
