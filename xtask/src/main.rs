@@ -16,7 +16,12 @@ use clap::Parser;
 
 /// Understudy: build it, boot it, prove it.
 #[derive(Parser)]
-#[command(name = "cargo xtask", arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
 enum Verb {
     /// Install what this host lacks: asks once, or not at all with --yes
     Setup(setup::Arguments),
