@@ -114,23 +114,23 @@ impl Appliance {
         Ok(sum)
     }
 
-    /// Copies one disk of a recovery point out of the pool with `dd`, and gives the raw file it lies in. The file is
-    /// overwritten by the next call.
+    /// Copies one disk of a recovery point out of the pool with `dd`, from a clone of the test's own, and gives the raw file
+    /// it lies in. The file is overwritten by the next call.
     pub fn copy_out(&self, machine: &str, disk: &str, point: &str) -> anyhow::Result<PathBuf> {
-        let volume = format!("understudy/understudy/machines/{machine}/{disk}");
-        let device = format!("/dev/zvol/{volume}@rp-{point}");
-        self.shell.succeed(&format!("zfs set snapdev=visible {volume}"), COMMAND)?;
-        self.shell.succeed(
-            &format!("udevadm settle --timeout=100; udevadm wait --timeout=100 {device}"),
-            COMMAND,
-        )?;
-        self.shell.succeed(
-            &format!(
+        let clone = "understudy/proof";
+        let device = format!("/dev/zvol/{clone}");
+        for command in [
+            format!(
+                "zfs clone -o volmode=dev understudy/understudy/machines/{machine}/{disk}@rp-{point} {clone}"
+            ),
+            format!("udevadm wait --timeout=100 {device}"),
+            format!(
                 "dd if={device} of=/dev/disk/by-id/virtio-{SCRATCH} bs=1M oflag=direct conv=fsync status=none"
             ),
-            Duration::from_secs(600),
-        )?;
-        self.shell.succeed(&format!("zfs set snapdev=hidden {volume}"), COMMAND)?;
+            format!("zfs destroy {clone}"),
+        ] {
+            self.shell.succeed(&command, Duration::from_secs(600))?;
+        }
         Ok(self.vm.disk_file(SCRATCH)?)
     }
 
