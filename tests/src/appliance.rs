@@ -117,7 +117,8 @@ impl Appliance {
     /// Copies one disk of a recovery point out of the pool with `dd`, from a clone of the test's own, and gives the raw file
     /// it lies in. The file is overwritten by the next call.
     pub fn copy_out(&self, machine: &str, disk: &str, point: &str) -> anyhow::Result<PathBuf> {
-        let clone = "understudy/proof";
+        // A name of its own for each, so that udev's link to an earlier one is not taken for this one's.
+        let clone = format!("understudy/proof-{point}-{disk}");
         let device = format!("/dev/zvol/{clone}");
         for command in [
             format!(
@@ -128,6 +129,7 @@ impl Appliance {
                 "dd if={device} of=/dev/disk/by-id/virtio-{SCRATCH} bs=1M oflag=direct conv=fsync status=none"
             ),
             format!("zfs destroy {clone}"),
+            format!("udevadm wait --removed --timeout=100 {device}"),
         ] {
             self.shell.succeed(&command, Duration::from_secs(600))?;
         }
