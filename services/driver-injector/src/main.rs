@@ -16,7 +16,7 @@ async fn main() -> anyhow::Result<()> {
         "RUNTIME_DIRECTORY is not set: the injector is started by its unit, understudy-driver-injector.service",
     )?;
     let parts = Parts {
-        accelerator: Accelerator::kvm(),
+        accelerator: Accelerator::Kvm,
         kernel: PathBuf::from("/usr/lib/understudy/helper/vmlinuz"),
         initrd: PathBuf::from("/usr/lib/understudy/helper/initrd.img"),
     };

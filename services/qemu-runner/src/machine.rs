@@ -31,23 +31,8 @@ pub(crate) mod numbers {
 pub enum Accelerator {
     /// The processor itself.
     Kvm,
-    /// KVM where the box's own processor is emulated by QEMU, as in tests. With the interrupt controller outside the kernel, KVM
-    /// sees every write to CR8, which firmware does at the end of each interrupt; otherwise QEMU 10's emulation of AMD SVM
-    /// carries it out itself and, where an interrupt is pending, ends with a failed assertion (`bql_locked`).
-    KvmOnEmulated,
     /// QEMU's translator, for tests on hosts without virtualisation. Slow.
     Tcg,
-}
-
-impl Accelerator {
-    /// KVM, as the environment of the service says it must be used: `UNDERSTUDY_PROCESSOR=emulated` is set by the recipe of the
-    /// appliance that tests boot in QEMU.
-    pub fn kvm() -> Self {
-        match std::env::var("UNDERSTUDY_PROCESSOR") {
-            Ok(kind) if kind == "emulated" => Self::KvmOnEmulated,
-            _ => Self::Kvm,
-        }
-    }
 }
 
 /// What the machine starts first.
@@ -159,13 +144,9 @@ impl Machine {
             Boot::Uefi { .. } => ",pflash0=firmware,pflash1=variables",
             Boot::Bios | Boot::Kernel { .. } => "",
         };
-        let irqchip = match self.accelerator {
-            Accelerator::KvmOnEmulated => ",kernel-irqchip=off",
-            Accelerator::Kvm | Accelerator::Tcg => "",
-        };
-        args.add(["-machine".to_owned(), format!("q35,smm=off,vmport=off,hpet=off{irqchip}{firmware}")]);
+        args.add(["-machine".to_owned(), format!("q35,smm=off,vmport=off,hpet=off{firmware}")]);
         args.add(match self.accelerator {
-            Accelerator::Kvm | Accelerator::KvmOnEmulated => ["-accel", "kvm", "-cpu", "host"],
+            Accelerator::Kvm => ["-accel", "kvm", "-cpu", "host"],
             Accelerator::Tcg => ["-accel", "tcg,thread=multi", "-cpu", "max"],
         });
         args.add([

@@ -20,7 +20,7 @@ async fn main() -> anyhow::Result<()> {
     let connection = service::connect().await?;
     let units =
         Systemd::new(&connection, "understudy-vm").await.context("cannot reach systemd over the bus")?;
-    let host = Host::this(Accelerator::kvm()).context("cannot tell how much memory this box has")?;
+    let host = Host::this(Accelerator::Kvm).context("cannot tell how much memory this box has")?;
     let (launcher, changes) = Launcher::new(units, host, runtime_directory);
     let launcher = Arc::new(launcher);
     launcher.find_again().await.context("cannot look for the machines an earlier launcher started")?;
