@@ -19,7 +19,7 @@ use ledger::Ledger;
 
 /// Said where the story ends today.
 const WHERE_IT_STOPS: &str = "the story stops here: the machine's death and its stand-ins are played with --stand-ins only, because \
-     QEMU 10 as the outer machine now and then ends with a failed assertion (`bql_locked`) while a nested machine's firmware runs";
+     QEMU's translator, emulating AMD SVM, ends with a failed assertion (`bql_locked`) while a stand-in's firmware runs";
 
 /// How the story is played.
 #[derive(Debug, Clone)]
