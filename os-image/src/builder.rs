@@ -14,7 +14,7 @@ use crate::service::Contribution;
 use crate::stages::filesystem::Additions;
 use crate::stages::programs::Linking;
 use crate::stages::{
-    Context, base, deb, disk, filesystem, firmware, initramfs, modules, programs, root, tools,
+    Context, base, deb, disk, emulator, filesystem, firmware, initramfs, modules, programs, root, tools,
 };
 use crate::workspace::{Crate, Workspace};
 
@@ -92,6 +92,12 @@ impl Builder {
         let tools = tools::stage(&self.cache, &self.mirrors, release)?;
         let stage = firmware::stage(&self.cache, &tools, release)?;
         Ok(Firmware { code: stage.path.join(firmware::CODE), variables: stage.path.join(firmware::VARS) })
+    }
+
+    /// A QEMU of a release that emulates virtualisation well enough for an image to boot UEFI machines
+    /// itself: for hosts without KVM, on which that image is booted.
+    pub fn emulator(&self, release: &str) -> Result<PathBuf> {
+        Ok(emulator::stage(&self.cache, &self.mirrors, release)?.path.join(emulator::PROGRAM))
     }
 
     /// Bytes of the boot disk compressed with zstd: what a person would download.

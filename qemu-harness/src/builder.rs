@@ -12,6 +12,7 @@ pub struct VmBuilder {
     pub(crate) name: String,
     pub(crate) memory: Bytes,
     pub(crate) cpus: u32,
+    pub(crate) emulator: Option<PathBuf>,
     pub(crate) firmware: Option<Firmware>,
     pub(crate) kernel: Option<Kernel>,
     pub(crate) disks: Vec<Disk>,
@@ -42,6 +43,7 @@ impl VmBuilder {
             name: name.to_owned(),
             memory: Bytes::gib(1),
             cpus: 1,
+            emulator: None,
             firmware: None,
             kernel: None,
             disks: Vec::new(),
@@ -61,6 +63,12 @@ impl VmBuilder {
     /// Its processors, one unless told.
     pub fn cpus(mut self, cpus: u32) -> Self {
         self.cpus = cpus;
+        self
+    }
+
+    /// Runs in this QEMU instead of the installed one.
+    pub fn emulator(mut self, program: &Path) -> Self {
+        self.emulator = Some(program.to_owned());
         self
     }
 

@@ -38,7 +38,11 @@ impl Appliance {
              [pool]\nlayout = \"mirror\"\ndisks = [\"data-a\", \"data-b\"]\n"
         );
         let begin = Instant::now();
-        let vm = Vm::build("appliance")
+        let mut builder = Vm::build("appliance");
+        if let Some(emulator) = &images.emulator {
+            builder = builder.emulator(emulator);
+        }
+        let vm = builder
             .memory(Bytes::mib(5120))
             .cpus(2)
             .firmware(&images.firmware)

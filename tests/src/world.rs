@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use qemu_harness::{Firmware, Mac, Network};
+use qemu_harness::{Accelerator, Firmware, Mac, Network};
 
 /// The images of the story.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Images {
     pub machine: Vec<PathBuf>,
     /// UEFI firmware of the images' release.
     pub firmware: Firmware,
+    /// What runs the appliance where KVM does not work; with KVM, the QEMU that is installed.
+    pub emulator: Option<PathBuf>,
     /// How long it took to build the appliance, or to find it built, in seconds.
     pub build_seconds: f64,
     /// The appliance's image, compressed, in bytes.
@@ -60,11 +62,16 @@ impl Images {
         let build_seconds = begin.elapsed().as_secs_f64();
         let machine = builder.build(&recipes.join("machine-debian.toml"))?;
         let firmware = builder.firmware("trixie")?;
+        let emulator = match Accelerator::of_this_host()? {
+            Accelerator::Kvm => None,
+            Accelerator::Tcg { .. } => Some(builder.emulator("trixie")?),
+        };
         Ok(Self {
             compressed_bytes: builder.compressed_bytes(&appliance)?,
             appliance: appliance.disk.context("the appliance's recipe makes no disk")?,
             machine: machine.disk.into_iter().chain(machine.data_disks.into_values()).collect(),
             firmware: Firmware { code: firmware.code, vars: firmware.variables },
+            emulator,
             build_seconds,
         })
     }

@@ -5,6 +5,7 @@ pub(crate) mod base;
 pub(crate) mod bootstrap;
 pub(crate) mod deb;
 pub(crate) mod disk;
+pub(crate) mod emulator;
 pub(crate) mod filesystem;
 pub(crate) mod firmware;
 pub(crate) mod grub;

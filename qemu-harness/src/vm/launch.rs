@@ -31,6 +31,9 @@ impl Vm {
             kernel.image = crate::disk::absolute(&kernel.image)?;
             kernel.initramfs = kernel.initramfs.as_deref().map(crate::disk::absolute).transpose()?;
         }
+        if let Some(emulator) = &mut spec.emulator {
+            *emulator = crate::disk::absolute(emulator)?;
+        }
         if let Some(firmware) = &mut spec.firmware {
             firmware.code = crate::disk::absolute(&firmware.code)?;
             let doing = format!("copy the firmware's variables from {}", firmware.vars.display());
@@ -84,14 +87,15 @@ fn start(spec: &VmBuilder, folder: &Path, disks: &[PreparedDisk]) -> Result<Runn
     let inherited =
         Inherited { qmp: listener.as_raw_fd(), cables: cables.iter().map(AsRawFd::as_raw_fd).collect() };
     let arguments = arguments(spec, Accelerator::of_this_host()?, disks, &inherited)?;
-    write_command(folder, &arguments)?;
+    let program = spec.emulator.as_deref().unwrap_or(Path::new(qemu::PROGRAM));
+    write_command(folder, program, &arguments)?;
 
     let output = log::append(&log::qemu_log(folder))?;
     let error = output.try_clone().map_err(Error::io("share QEMU's log"))?;
-    let mut command = Command::new(qemu::PROGRAM);
+    let mut command = Command::new(program);
     command.args(&arguments).current_dir(folder).stdin(Stdio::null()).stdout(output).stderr(error);
     let kept: Vec<OwnedFd> = cables.into_iter().map(OwnedFd::from).chain([OwnedFd::from(listener)]).collect();
-    let process = Process::spawn(command, kept).map_err(Error::io(format!("start {}", qemu::PROGRAM)))?;
+    let process = Process::spawn(command, kept).map_err(Error::io(format!("start {}", program.display())))?;
     tracing::info!(vm = spec.name, pid = process.pid(), folder = %folder.display(), "launched");
 
     // QEMU holds the only listening end: where it dies, this connection breaks instead of waiting.
@@ -129,8 +133,8 @@ fn start(spec: &VmBuilder, folder: &Path, disks: &[PreparedDisk]) -> Result<Runn
 }
 
 /// For a person who wants to start it by hand, or to see what was started.
-fn write_command(folder: &Path, arguments: &[String]) -> Result<()> {
-    let mut script = format!("# In {}\n{}", folder.display(), qemu::PROGRAM);
+fn write_command(folder: &Path, program: &Path, arguments: &[String]) -> Result<()> {
+    let mut script = format!("# In {}\n{}", folder.display(), program.display());
     for argument in arguments {
         script.push_str(if argument.starts_with('-') { " \\\n  " } else { " " });
         script.push_str(&shell_quoted(argument));

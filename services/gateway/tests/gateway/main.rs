@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-mod bus;
 mod certificates;
 mod jobs;
 mod limits;

@@ -56,7 +56,7 @@ impl Simulated {
         Self { memory: Arc::default(), asked: Arc::new(watch::channel(0).0) }
     }
 
-    pub async fn start(&self, bus: &super::bus::Bus) -> Running {
+    pub async fn start(&self, bus: &understudy_private_bus::PrivateBus) -> Running {
         let connection = bus.connect().await;
         connection.object_server().at(PATH, self.clone()).await.unwrap();
         connection.request_name(NAME).await.unwrap();

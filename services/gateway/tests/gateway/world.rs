@@ -16,8 +16,8 @@ use understudy_gateway::server::{self, Limits};
 use understudy_wire::MachineId;
 use understudy_wire::pairing::Code;
 
-use crate::bus::Bus;
 use crate::scheduler::{self, Simulated};
+use understudy_private_bus::PrivateBus;
 
 pub struct World {
     pub scheduler: Simulated,
@@ -25,7 +25,7 @@ pub struct World {
     pub running: Option<scheduler::Running>,
     pub address: Address,
     pub port: u16,
-    pub bus: Bus,
+    pub bus: PrivateBus,
     dir: tempfile::TempDir,
     gateway: Running,
 }
@@ -50,7 +50,7 @@ impl World {
     }
 
     pub async fn with(limits: Limits) -> Self {
-        let bus = Bus::start();
+        let bus = PrivateBus::start();
         let scheduler = Simulated::new();
         let running = Some(scheduler.start(&bus).await);
         let dir = tempfile::tempdir().unwrap();
@@ -103,7 +103,7 @@ impl World {
 }
 
 impl Running {
-    async fn start(bus: &Bus, state: &Path, listener: TcpListener, limits: Limits) -> Self {
+    async fn start(bus: &PrivateBus, state: &Path, listener: TcpListener, limits: Limits) -> Self {
         let scheduler = Scheduler::connect(&bus.connect().await).await.unwrap();
         let gateway = Gateway::new(authority(state), scheduler);
         let (stop, stopping) = watch::channel(false);

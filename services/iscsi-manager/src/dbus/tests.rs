@@ -2,53 +2,12 @@
 
 use understudy_bus::iscsi::{IscsiProxy, NAME};
 use understudy_bus::wire::{DiskId, JobId};
+use understudy_private_bus::PrivateBus;
 
 use super::*;
 use crate::simulated::Simulated;
 
-/// A bus of its own, gone when dropped.
-struct Bus {
-    daemon: std::process::Child,
-    address: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Bus {
-    fn start() -> Self {
-        use std::io::BufRead;
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("bus.conf");
-        let text = format!(
-            "<busconfig><listen>unix:dir={}</listen><auth>EXTERNAL</auth><policy context=\"default\">\
-             <allow own=\"*\"/><allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/><allow user=\"*\"/></policy></busconfig>",
-            folder.path().display()
-        );
-        std::fs::write(&config, text).unwrap();
-        let mut daemon = std::process::Command::new("dbus-daemon")
-            .arg(format!("--config-file={}", config.display()))
-            .args(["--nofork", "--nopidfile", "--print-address=1"])
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .expect("dbus-daemon runs; it is in the package dbus-daemon");
-        let mut address = String::new();
-        std::io::BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        Self { daemon, address: address.trim().to_owned(), _folder: folder }
-    }
-
-    async fn connect(&self) -> zbus::Connection {
-        let address: zbus::Address = self.address.parse().unwrap();
-        zbus::connection::Builder::address(address).unwrap().build().await.unwrap()
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        self.daemon.kill().unwrap();
-        self.daemon.wait().unwrap();
-    }
-}
-
-async fn manager(bus: &Bus) -> (zbus::Connection, IscsiProxy<'static>, Arc<Simulated>) {
+async fn manager(bus: &PrivateBus) -> (zbus::Connection, IscsiProxy<'static>, Arc<Simulated>) {
     let (service, engine) = (bus.connect().await, Arc::new(Simulated::default()));
     serve(&service, Arc::clone(&engine)).await.unwrap();
     service.request_name(NAME).await.unwrap();
@@ -69,7 +28,7 @@ fn request() -> Request {
 
 #[tokio::test]
 async fn a_job_is_published_until_it_is_withdrawn() {
-    let bus = Bus::start();
+    let bus = PrivateBus::start();
     let (_service, iscsi, engine) = manager(&bus).await;
     let request = request();
     let first = iscsi.publish(&request).await.unwrap();
@@ -86,7 +45,7 @@ async fn a_job_is_published_until_it_is_withdrawn() {
 
 #[tokio::test]
 async fn a_request_that_names_anything_else_than_a_machines_volume_is_refused() {
-    let bus = Bus::start();
+    let bus = PrivateBus::start();
     let (_service, iscsi, engine) = manager(&bus).await;
     let spoil: [fn(&mut Request); 5] = [
         |request| request.job = "1".to_owned(),

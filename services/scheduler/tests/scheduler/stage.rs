@@ -1,14 +1,14 @@
 //! A private bus with the simulated services and the real scheduler on it.
 
 use std::future::Future;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use understudy_bus::scheduler::{AgentsProxy, Job, NAME, SchedulerProxy, StandIn};
+use understudy_private_bus::PrivateBus;
 use zbus::Connection;
 use zbus::export::futures_core::Stream;
 use zbus::fdo::DBusProxy;
@@ -17,21 +17,6 @@ use crate::world::World;
 
 /// Nothing here takes longer unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(30);
-
-/// As the system bus of Debian has it, with everything allowed that is not the scheduler's.
-const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>custom</type>
-  <listen>unix:path=FOLDER/bus</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow user="*"/>
-    <allow send_destination="*"/>
-    <allow receive_sender="*"/>
-    <allow own="*"/>
-  </policy>
-  <include>FOLDER/policy.conf</include>
-</busconfig>"#;
 
 /// The policy the box has, and who in it are the users that a test plays.
 const POLICY: &str = include_str!("../../org.understudy.Scheduler1.dbus.conf");
@@ -43,7 +28,7 @@ pub struct Stage {
     pub agents: AgentsProxy<'static>,
     pub bus: Connection,
     folder: TempDir,
-    daemon: Child,
+    private_bus: PrivateBus,
     scheduler: Option<Child>,
     agent_silence: u64,
 }
@@ -89,20 +74,9 @@ impl Stage {
 
     async fn with_policy(agent_silence: u64, policy: &str) -> Self {
         let folder = TempDir::with_prefix("understudy-scheduler-").unwrap();
-        let config = folder.path().join("bus.conf");
-        std::fs::write(&config, BUS.replace("FOLDER", folder.path().to_str().unwrap())).unwrap();
-        std::fs::write(folder.path().join("policy.conf"), policy).unwrap();
-        let mut daemon = Command::new("dbus-daemon")
-            .arg(format!("--config-file={}", config.display()))
-            .args(["--nofork", "--print-address"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("dbus-daemon is needed (Debian package dbus-daemon)");
-        let mut address = String::new();
-        BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        let connect = || zbus::connection::Builder::address(address.trim()).unwrap().build();
+        let private_bus = PrivateBus::with_policy(policy);
         let (world, bus) = within("the bus answers", async {
-            (World::serve(connect().await.unwrap()).await, connect().await.unwrap())
+            (World::serve(private_bus.connect().await).await, private_bus.connect().await)
         })
         .await;
         Self {
@@ -111,7 +85,7 @@ impl Stage {
             agents: AgentsProxy::new(&bus).await.unwrap(),
             bus,
             folder,
-            daemon,
+            private_bus,
             scheduler: None,
             agent_silence,
         }
@@ -124,7 +98,7 @@ impl Stage {
         std::fs::create_dir_all(self.state()).unwrap();
         let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_understudy-scheduler"))
-            .env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}/bus", self.folder.path().display()))
+            .env("DBUS_SYSTEM_BUS_ADDRESS", self.private_bus.address())
             .env("STATE_DIRECTORY", self.state())
             .env("UNDERSTUDY_AGENT_SILENCE", self.agent_silence.to_string())
             .env("UNDERSTUDY_SERVICE_PATIENCE", "10")
@@ -198,7 +172,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        for child in self.scheduler.iter_mut().chain([&mut self.daemon]) {
+        if let Some(child) = &mut self.scheduler {
             let _ = child.kill();
             let _ = child.wait();
         }

@@ -4,55 +4,14 @@ use std::io::{Read, Seek};
 
 use understudy_bus::wire::{DiskId, MachineId, RecoveryPointId, VmId};
 use understudy_bus::zfs::{NAME, ZfsProxy};
+use understudy_private_bus::PrivateBus;
 
 use super::*;
 use crate::simulated::Simulated;
 
-/// A bus of its own, gone when dropped.
-struct Bus {
-    daemon: std::process::Child,
-    address: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Bus {
-    fn start() -> Self {
-        use std::io::BufRead;
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("bus.conf");
-        let text = format!(
-            "<busconfig><listen>unix:dir={}</listen><auth>EXTERNAL</auth><policy context=\"default\">\
-             <allow own=\"*\"/><allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/><allow user=\"*\"/></policy></busconfig>",
-            folder.path().display()
-        );
-        std::fs::write(&config, text).unwrap();
-        let mut daemon = std::process::Command::new("dbus-daemon")
-            .arg(format!("--config-file={}", config.display()))
-            .args(["--nofork", "--nopidfile", "--print-address=1"])
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .expect("dbus-daemon runs; it is in the package dbus-daemon");
-        let mut address = String::new();
-        std::io::BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        Self { daemon, address: address.trim().to_owned(), _folder: folder }
-    }
-
-    async fn connect(&self) -> zbus::Connection {
-        let address: zbus::Address = self.address.parse().unwrap();
-        zbus::connection::Builder::address(address).unwrap().build().await.unwrap()
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        self.daemon.kill().unwrap();
-        self.daemon.wait().unwrap();
-    }
-}
-
 const DISKS: [&str; 2] = ["/dev/disk/by-id/virtio-a", "/dev/disk/by-id/virtio-b"];
 
-async fn manager(bus: &Bus) -> (zbus::Connection, ZfsProxy<'static>) {
+async fn manager(bus: &PrivateBus) -> (zbus::Connection, ZfsProxy<'static>) {
     let service = bus.connect().await;
     serve(&service, Arc::new(Simulated::default())).await.unwrap();
     service.request_name(NAME).await.unwrap();
@@ -60,7 +19,7 @@ async fn manager(bus: &Bus) -> (zbus::Connection, ZfsProxy<'static>) {
     (service, proxy)
 }
 
-async fn with_pool(bus: &Bus) -> (zbus::Connection, ZfsProxy<'static>) {
+async fn with_pool(bus: &PrivateBus) -> (zbus::Connection, ZfsProxy<'static>) {
     let (service, zfs) = manager(bus).await;
     zfs.create_pool("mirror", &DISKS).await.unwrap();
     (service, zfs)
@@ -80,7 +39,7 @@ fn contents(fd: OwnedFd) -> String {
 
 #[tokio::test]
 async fn without_a_pool_everything_is_not_ready() {
-    let bus = Bus::start();
+    let bus = PrivateBus::start();
     let (_service, zfs) = manager(&bus).await;
     assert!(matches!(zfs.pool().await, Err(Error::NotReady(_))));
     assert!(matches!(zfs.volumes().await, Err(Error::NotReady(_))));
@@ -88,7 +47,7 @@ async fn without_a_pool_everything_is_not_ready() {
 
 #[tokio::test]
 async fn a_pool_is_made_of_stable_disk_names_only_and_only_once() {
-    let bus = Bus::start();
+    let bus = PrivateBus::start();
     let (_service, zfs) = manager(&bus).await;
     for bad in ["/dev/vdb", "/dev/disk/by-id/../../vda", "/dev/disk/by-id", "virtio-a"] {
         let error = zfs.create_pool("single", &[bad]).await.unwrap_err();
@@ -103,7 +62,7 @@ async fn a_pool_is_made_of_stable_disk_names_only_and_only_once() {
 
 #[tokio::test]
 async fn a_volume_is_found_again_and_its_size_does_not_change() {
-    let bus = Bus::start();
+    let bus = PrivateBus::start();
     let (_service, zfs) = with_pool(&bus).await;
     let (machine, disk, _) = ids();
     let volume = zfs.create_volume(&machine, &disk, 35_840_000, 512).await.unwrap();
@@ -115,7 +74,7 @@ async fn a_volume_is_found_again_and_its_size_does_not_change() {
 
 #[tokio::test]
 async fn text_that_is_no_id_never_reaches_the_engine() {
-    let bus = Bus::start();
+    let bus = PrivateBus::start();
     let (_service, zfs) = with_pool(&bus).await;
     let (machine, disk, point) = ids();
     let bad = "../../../etc";
@@ -130,7 +89,7 @@ async fn text_that_is_no_id_never_reaches_the_engine() {
 
 #[tokio::test]
 async fn a_point_is_taken_once_cloned_opened_and_let_go() {
-    let bus = Bus::start();
+    let bus = PrivateBus::start();
     let (_service, zfs) = with_pool(&bus).await;
     let (machine, disk, point) = ids();
     let vm = VmId::new().to_string();
