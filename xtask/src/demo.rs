@@ -17,16 +17,13 @@ pub struct Arguments {
     /// Also play what goes wrong: killed services, a cut cable
     #[arg(long)]
     faults: bool,
-    /// Play on: the machine dies, its stand-in boots (see the README for why this is not the default yet)
-    #[arg(long)]
-    stand_ins: bool,
     #[command(flatten)]
     consent: setup::Consent,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     setup::ensure(&arguments.consent)?;
-    let stage = play(arguments.faults, arguments.stand_ins)?;
+    let stage = play(arguments.faults)?;
     if arguments.keep {
         talk(&stage)?;
     }
@@ -56,13 +53,12 @@ fn talk(stage: &story::Stage) -> Result<()> {
 }
 
 /// Plays the story and prints its table.
-pub fn play(faults: bool, stand_ins: bool) -> Result<story::Stage> {
+pub fn play(faults: bool) -> Result<story::Stage> {
     let options = story::Options {
         workspace: paths::workspace().to_owned(),
         cache: paths::cache()?,
         out: paths::workspace().join("target/demo"),
         faults,
-        stand_ins,
     };
     let stage = story::play(&options, &Narrator::new())?;
     println!("\n{}", stage.report.table());

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use qemu_harness::Accelerator;
 
 use crate::{paths, setup};
 
@@ -12,9 +13,6 @@ pub struct Arguments {
     /// The recipe's file
     #[arg(default_value = "recipes/appliance-qemu.toml")]
     recipe: PathBuf,
-    /// Let it use /dev/kvm; the default emulates, which works where KVM is only half there
-    #[arg(long)]
-    kvm: bool,
     /// Memory in MiB
     #[arg(long, default_value_t = 3072)]
     memory: u32,
@@ -27,17 +25,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let builder = paths::builder()?;
     let image = builder.build(&arguments.recipe)?;
     let firmware = builder.firmware(&image.release)?;
+    let (program, execution) = match Accelerator::of_this_host()? {
+        Accelerator::Kvm => (PathBuf::from("qemu-system-x86_64"), ["-accel", "kvm", "-cpu", "host"]),
+        tcg @ Accelerator::Tcg { .. } => {
+            eprintln!("{tcg}: the machine will be slow");
+            (builder.emulator(&image.release)?, ["-accel", "tcg,thread=multi", "-cpu", "max"])
+        }
+    };
     drop(builder); // the cache is free for others while the machine runs
     let Some(disk) = &image.disk else { bail!("recipe {} makes no disk to boot", image.name) };
     let scratch = tempfile::tempdir().context("cannot make a folder for the machine")?;
     let variables = scratch.path().join("variables.fd");
     std::fs::copy(&firmware.variables, &variables).context("cannot copy the firmware's variables")?;
-    let mut qemu = Command::new("qemu-system-x86_64");
+    let mut qemu = Command::new(&program);
+    qemu.args(execution);
     qemu.args(["-machine", "q35", "-smp", "2", "-display", "none", "-m", &arguments.memory.to_string()]);
-    match arguments.kvm {
-        true => qemu.args(["-accel", "kvm", "-cpu", "host"]),
-        false => qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max"]),
-    };
     qemu.args(["-drive", &format!("if=pflash,format=raw,readonly=on,file={}", firmware.code.display())]);
     qemu.args(["-drive", &format!("if=pflash,format=raw,file={}", variables.display())]);
     add_disk(&mut qemu, scratch.path(), "boot", disk)?;
@@ -46,7 +48,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     qemu.args(["-nic", "user,model=virtio-net-pci", "-serial", "mon:stdio"]);
     eprintln!("booting {}; changes to its disks are forgotten at the end; Ctrl-A X ends it", image.name);
-    let status = qemu.status().context("cannot start qemu-system-x86_64")?;
+    let status = qemu.status().with_context(|| format!("cannot start {}", program.display()))?;
     if !status.success() {
         bail!("QEMU ended with {status}");
     }

@@ -27,7 +27,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     process::run("cargo", &["test", "--workspace", "--locked"])?;
     agent_on_this_host()?;
-    demo::play(false, false)?;
+    demo::play(true)?;
     Ok(())
 }
 

@@ -1,10 +1,12 @@
 //! QEMU's translator as the release has it, with one lock more: for hosts without a usable KVM, where an
 //! image that runs virtual machines itself is booted under emulated SVM.
 //!
-//! QEMU up to 11.1 calls `cpu_interrupt` without the big lock when a guest's guest writes CR8 while a
+//! QEMU up to 11.1 calls `cpu_interrupt` without its big lock when a guest's guest writes CR8 while a
 //! virtual interrupt waits, and ends with a failed assertion (`bql_locked`). UEFI firmware writes CR8 at
-//! the end of every interrupt, so a nested UEFI machine brings the emulator down sooner or later. Where
-//! KVM works nothing of this is needed, nor built.
+//! the end of every interrupt, so a nested UEFI machine brings the emulator down sooner or later. And up
+//! to 10.1, VMRUN changes the word of pending interrupts without that lock, which can lose one that
+//! another thread is just raising: the guest then waits for ever. Where KVM works nothing of this is
+//! needed, nor built.
 
 use crate::apt::Mirrors;
 use crate::cache::{Cache, Stage};
@@ -45,11 +47,17 @@ mkdir /build
 cd /build
 apt-get source --download-only qemu
 dpkg-source --extract qemu_*.dsc qemu
-cd qemu
-helper=target/i386/tcg/system/misc_helper.c
-call='cpu_interrupt(cs, CPU_INTERRUPT_VIRQ);'
-test "$(grep -cF "$call" $helper)" = 1
-sed -i "s/$call/{ BQL_LOCK_GUARD(); & }/" $helper
+cd qemu/target/i386/tcg/system
+lock() { # FILE STATEMENT
+    test "$(grep -cF "$2" "$1")" = 1
+    sed -i "s/$2/{ BQL_LOCK_GUARD(); & }/" "$1"
+}
+lock misc_helper.c 'cpu_interrupt(cs, CPU_INTERRUPT_VIRQ);'
+if grep -qF 'interrupt_request |=' svm_helper.c; then
+    lock svm_helper.c 'cs->interrupt_request |= CPU_INTERRUPT_VIRQ;'
+    sed -i '0,/^#include "cpu.h"/s//#include "qemu\/main-loop.h"\n&/' svm_helper.c
+fi
+cd /build/qemu
 mkdir out /build/result /build/result/lib
 cd out
 ../configure --target-list=x86_64-softmmu --without-default-features --enable-system --enable-tcg --enable-linux-aio \
