@@ -67,7 +67,7 @@ impl Machine {
         self.vm.serial().skip_shown();
         self.vm.virtio_console().send_line("systemctl reboot")?;
         // The firmware speaks on the serial line only after the old system has gone.
-        self.vm.serial().expect("Linux version", Deadline::seconds(600))?;
+        self.vm.serial().expect("BdsDxe: starting", Deadline::seconds(600))?;
         self.shell = self.vm.virtio_console().shell(Deadline::seconds(600))?;
         ensure!(
             self.boot_id()? != before,
