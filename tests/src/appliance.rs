@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use qemu_harness::{Bytes, Deadline, Disk, Shell, Vm};
+use qemu_harness::{Bytes, Deadline, Disk, Network, Shell, Vm, VmBuilder};
 use serde_json::Value;
 
 use crate::world::{Images, World};
@@ -33,35 +33,44 @@ pub struct Appliance {
 impl Appliance {
     /// Boots the image with two empty data disks and the configuration disk, and waits until it says it is ready.
     pub fn boot(world: &World, images: &Images) -> anyhow::Result<Self> {
+        let begin = Instant::now();
+        let vm = Self::with_disk("appliance", images, Disk::blank(DATA_DISK))
+            .disk(Disk::blank(SCRATCH_DISK).named(SCRATCH).serial(SCRATCH))
+            .nic(&world.network, world.appliance_mac)
+            .launch(&world.run_dir)?;
+        let said = first_words(&vm)?;
+        ensure!(said.contains("is ready at"), "the appliance says: {said}");
+        let ready_seconds = begin.elapsed().as_secs_f64();
+        let shell = vm.virtio_console().shell(Deadline::seconds(120))?;
+        Ok(Self { vm, shell, ready_seconds })
+    }
+
+    /// Boots another box, on a network of its own, whose first data disk is the raw image `data_disk`, and gives what it says of itself.
+    pub fn newcomer(world: &World, images: &Images, data_disk: &Path) -> anyhow::Result<String> {
+        let vm = Self::with_disk("newcomer", images, Disk::file(data_disk))
+            .nic(&Network::new("elsewhere"), world.appliance_mac)
+            .launch(&world.run_dir)?;
+        first_words(&vm)
+    }
+
+    /// The image with the configuration disk and two data disks.
+    fn with_disk(name: &str, images: &Images, data_a: Disk) -> VmBuilder {
         let answers = format!(
             "version = 1\nhost_name = \"backstage\"\ntime_zone = \"Etc/UTC\"\n\n[network]\naddress = \"{ADDRESS}/24\"\n\n\
              [pool]\nlayout = \"mirror\"\ndisks = [\"data-a\", \"data-b\"]\n"
         );
-        let begin = Instant::now();
-        let mut builder = Vm::build("appliance").memory(Bytes::mib(5120)).cpus(2);
+        let mut vm = Vm::build(name).memory(Bytes::mib(5120)).cpus(2);
         if let Some(emulator) = &images.emulator {
             // One processor: with two, QEMU's emulated SVM damages a stand-in, or the appliance, in half the runs.
-            builder = builder.emulator(emulator).cpus(1);
+            vm = vm.emulator(emulator).cpus(1);
         }
-        let vm = builder
-            .firmware(&images.firmware)
+        vm.firmware(&images.firmware)
             .disk(
                 Disk::overlay_of(&images.appliance).named("system").serial("system").grown_to(Bytes::gib(8)),
             )
-            .disk(Disk::blank(DATA_DISK).named("data-a").serial("data-a"))
+            .disk(data_a.named("data-a").serial("data-a"))
             .disk(Disk::blank(DATA_DISK).named("data-b").serial("data-b"))
-            .disk(Disk::blank(SCRATCH_DISK).named(SCRATCH).serial(SCRATCH))
             .disk(Disk::files("UNDERSTUDY", [("understudy.toml", answers)]).named("answers"))
-            .nic(&world.network, world.appliance_mac)
-            .launch(&world.run_dir)?;
-        let serial = vm.serial();
-        let said = serial.expect("Understudy (.* is ready at|is not set up)", Deadline::seconds(600))?;
-        let (line, rest) =
-            (said.text().to_owned(), serial.expect("\n", Deadline::seconds(10))?.before().to_owned());
-        ensure!(line.ends_with("is ready at"), "the appliance says: {line}{rest}");
-        let ready_seconds = begin.elapsed().as_secs_f64();
-        let shell = vm.virtio_console().shell(Deadline::seconds(120))?;
-        Ok(Self { vm, shell, ready_seconds })
     }
 
     /// Runs `understudy … --json` and gives its document.
@@ -123,19 +132,25 @@ impl Appliance {
         // A name of its own for each, so that udev's link to an earlier one is not taken for this one's.
         let clone = format!("understudy/proof-{point}-{disk}");
         let device = format!("/dev/zvol/{clone}");
+        let scratch = format!("/dev/disk/by-id/virtio-{SCRATCH}");
         for command in [
             format!(
                 "zfs clone -o volmode=dev understudy/understudy/machines/{machine}/{disk}@rp-{point} {clone}"
             ),
             format!("udevadm wait --timeout=100 {device}"),
-            format!(
-                "dd if={device} of=/dev/disk/by-id/virtio-{SCRATCH} bs=1M oflag=direct conv=fsync status=none"
-            ),
+            // Zeros are left out after the discard. If that left something behind, the comparison would find it.
+            format!("blkdiscard --force {scratch}"),
+            format!("dd if={device} of={scratch} bs=256K oflag=direct conv=sparse,fsync status=none"),
             format!("zfs destroy {clone}"),
             format!("udevadm wait --removed --timeout=100 {device}"),
         ] {
             self.shell.succeed(&command, Duration::from_secs(600))?;
         }
+        self.scratch_disk()
+    }
+
+    /// The raw image of the disk that is the tests' own.
+    pub fn scratch_disk(&self) -> anyhow::Result<PathBuf> {
         Ok(self.vm.disk_file(SCRATCH)?)
     }
 
@@ -162,6 +177,14 @@ impl Appliance {
             self.shell.succeed("journalctl --no-pager -b -u 'understudy-*' | tail -n 3000", COMMAND)?;
         std::fs::write(to, text).with_context(|| format!("cannot write {}", to.display()))
     }
+}
+
+/// What a box says on its serial line once it has tried to set itself up.
+fn first_words(vm: &Vm) -> anyhow::Result<String> {
+    let serial = vm.serial();
+    let said = serial.expect("Understudy (.* is ready at|is not set up)", Deadline::seconds(600))?;
+    let said = said.text().to_owned();
+    Ok(said + serial.expect("\n", Deadline::seconds(10))?.before())
 }
 
 /// A text in a document, by its key.

@@ -1,6 +1,8 @@
 //! What goes wrong in the middle of a backup, on the same two machines as the story: each ends in one clear message,
 //! nothing frozen, no LUN published, every recovery point untouched, and the next backup is exact.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -8,6 +10,7 @@ use serde_json::Value;
 
 use crate::appliance::{Appliance, text};
 use crate::machine::{Cue, LEDGER, NAME};
+use crate::proof;
 use crate::story::{Cast, backups};
 
 const COMMAND: Duration = Duration::from_secs(120);
@@ -18,7 +21,7 @@ const GIVEN_UP: Duration = Duration::from_secs(400);
 pub(crate) fn play(cast: &mut Cast<'_>) -> anyhow::Result<()> {
     let narrator = cast.narrator;
     narrator.step("what makes no sense is refused", || nonsense(&cast.appliance))?;
-    narrator.step("a data disk that holds a pool is refused", || foreign_pool(&cast.appliance))?;
+    narrator.step("a data disk that holds a pool is refused", || foreign_pool(cast))?;
     narrator.step("the agent is killed in mid-copy", || agent_killed(cast))?;
     narrator.step("the scheduler is killed in mid-copy", || scheduler_killed(cast))?;
     narrator.step("the cable is cut after the thaw", || cable_cut(cast))
@@ -39,27 +42,38 @@ fn nonsense(appliance: &Appliance) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Somebody's pool on a disk that settings is told to take: it must stay as it is.
-fn foreign_pool(appliance: &Appliance) -> anyhow::Result<()> {
+/// A box that is told to make its pool of a disk with somebody else's on it says so, and leaves the disk as it is, to the last byte.
+fn foreign_pool(cast: &Cast<'_>) -> anyhow::Result<()> {
+    let shell = &cast.appliance.shell;
     let disk = "/dev/disk/by-id/virtio-scratch";
-    let shell = &appliance.shell;
     shell.succeed(&format!("zpool create -o cachefile=none -m none somebody {disk}"), COMMAND)?;
-    shell.succeed("zpool export somebody", COMMAND)?;
-    let call = format!(
-        "busctl call org.understudy.Zfs1 /org/understudy/Zfs1 org.understudy.Zfs1.Manager CreatePool sas single 1 {disk}"
-    );
-    let said = shell.run(&call, COMMAND)?;
-    ensure!(said.status != 0, "a disk with a pool on it was taken: {}", said.stdout);
+    shell.succeed("zpool export somebody && sync", COMMAND)?;
+    let foreign = cast.world.run_dir.join("somebody.raw");
+    let copied =
+        Command::new("cp").arg("--sparse=always").arg(cast.appliance.scratch_disk()?).arg(&foreign).status();
+    ensure!(copied.context("cannot start cp")?.success(), "cannot copy the scratch disk");
+    shell.succeed(&format!("wipefs --all --force {disk}* && udevadm settle"), COMMAND)?;
     ensure!(
-        said.stdout.contains("somebody") || said.stdout.contains("zfs"),
-        "the refusal does not say what is on the disk: {}",
-        said.stdout
+        proof::not_zero_bytes(&foreign, foreign.metadata()?.len())? > 0,
+        "there is no pool in {}",
+        foreign.display()
     );
-    shell
-        .succeed("zpool import -N -d /dev/disk/by-id somebody", COMMAND)
-        .context("the foreign pool was harmed")?;
-    shell.succeed(&format!("zpool destroy somebody && wipefs -a {disk}*"), COMMAND)?;
+    let before = digest(&foreign)?;
+    let said = Appliance::newcomer(cast.world, cast.images, &foreign)?;
+    ensure!(said.contains("is not set up"), "a box took a disk with a pool on it: {said}");
+    ensure!(
+        said.contains("data-a") && said.contains("zfs_member"),
+        "the refusal does not say what is where: {said}"
+    );
+    cast.narrator.note(&said);
+    ensure!(digest(&foreign)? == before, "the refused disk was written to");
     Ok(())
+}
+
+fn digest(file: &Path) -> anyhow::Result<String> {
+    let output = Command::new("sha256sum").arg(file).output().context("cannot start sha256sum")?;
+    ensure!(output.status.success(), "cannot read {}", file.display());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn agent_killed(cast: &mut Cast<'_>) -> anyhow::Result<()> {

@@ -46,7 +46,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for (name, path) in &image.data_disks {
         add_disk(&mut qemu, scratch.path(), name, path)?;
     }
-    qemu.args(["-nic", "user,model=virtio-net-pci", "-serial", "mon:stdio"]);
+    // No option ROM: nothing here boots from the network.
+    qemu.args(["-netdev", "user,id=lan", "-device", "virtio-net-pci,netdev=lan,romfile="]);
+    qemu.args(["-serial", "mon:stdio"]);
     eprintln!("booting {}; changes to its disks are forgotten at the end; Ctrl-A X ends it", image.name);
     let status = qemu.status().with_context(|| format!("cannot start {}", program.display()))?;
     if !status.success() {

@@ -34,6 +34,7 @@ pub struct Options {
 pub(crate) struct Cast<'a> {
     pub narrator: &'a Narrator,
     pub world: &'a World,
+    pub images: &'a Images,
     pub appliance: Appliance,
     pub machine: Machine,
     /// The machine's id on the box.
@@ -99,7 +100,7 @@ pub fn boot_both(
 fn raise_the_curtain<'a>(
     narrator: &'a Narrator,
     world: &'a World,
-    images: &Images,
+    images: &'a Images,
 ) -> anyhow::Result<Cast<'a>> {
     let (appliance, machine) = boot_both(narrator, world, images)?;
     let report = Report {
@@ -109,7 +110,16 @@ fn raise_the_curtain<'a>(
         services_memory_bytes: appliance.services_memory()?,
         ..Report::default()
     };
-    Ok(Cast { narrator, world, appliance, machine, id: String::new(), report, ledger: Ledger::default() })
+    Ok(Cast {
+        narrator,
+        world,
+        images,
+        appliance,
+        machine,
+        id: String::new(),
+        report,
+        ledger: Ledger::default(),
+    })
 }
 
 fn acts(cast: &mut Cast<'_>, options: &Options) -> anyhow::Result<()> {
