@@ -129,23 +129,22 @@ impl Appliance {
     /// Copies one disk of a recovery point out of the pool with `dd`, from a clone of the test's own, and gives the raw file
     /// it lies in. The file is overwritten by the next call.
     pub fn copy_out(&self, machine: &str, disk: &str, point: &str) -> anyhow::Result<PathBuf> {
-        // A name of its own for each, so that udev's link to an earlier one is not taken for this one's.
         let clone = format!("understudy/proof-{point}-{disk}");
-        let device = format!("/dev/zvol/{clone}");
         let scratch = format!("/dev/disk/by-id/virtio-{SCRATCH}");
-        for command in [
-            format!(
-                "zfs clone -o volmode=dev understudy/understudy/machines/{machine}/{disk}@rp-{point} {clone}"
-            ),
-            format!("udevadm wait --timeout=100 {device}"),
-            // Zeros are left out after the discard. If that left something behind, the comparison would find it.
-            format!("blkdiscard --force {scratch}"),
-            format!("dd if={device} of={scratch} bs=256K oflag=direct conv=sparse,fsync status=none"),
-            format!("zfs destroy {clone}"),
-            format!("udevadm wait --removed --timeout=100 {device}"),
-        ] {
-            self.shell.succeed(&command, Duration::from_secs(600))?;
-        }
+        let run = |command: &str| self.shell.succeed(command, Duration::from_secs(600));
+        run(&format!(
+            "zfs clone -o volmode=dev understudy/understudy/machines/{machine}/{disk}@rp-{point} {clone}"
+        ))?;
+        // The kernel is asked for the name of each, as links of udev come and go a little later than what they point to.
+        let device = run(&format!(
+            "timeout 100 sh -c 'while sleep 0.2; do for z in /dev/zd*; do \
+             if [ \"$(/usr/lib/udev/zvol_id $z)\" = {clone} ]; then echo $z; exit; fi; done; done' 2>/dev/null"
+        ))?;
+        let device = device.trim();
+        // Zeros are left out after the discard. If that left something behind, the comparison would find it.
+        run(&format!("blkdiscard --force {scratch}"))?;
+        run(&format!("dd if={device} of={scratch} bs=1M oflag=direct conv=sparse,fsync status=none"))?;
+        run(&format!("zfs destroy {clone}"))?;
         self.scratch_disk()
     }
 
