@@ -131,7 +131,7 @@ impl Appliance {
     pub fn copy_out(&self, machine: &str, disk: &str, point: &str) -> anyhow::Result<PathBuf> {
         let clone = format!("understudy/proof-{point}-{disk}");
         let scratch = format!("/dev/disk/by-id/virtio-{SCRATCH}");
-        let run = |command: &str| self.shell.succeed(command, Duration::from_secs(600));
+        let run = |command: &str| anyhow::Ok(self.shell.succeed(command, Duration::from_secs(600))?);
         run(&format!(
             "zfs clone -o volmode=dev understudy/understudy/machines/{machine}/{disk}@rp-{point} {clone}"
         ))?;
