@@ -72,9 +72,12 @@ pub fn start(cast: &Cast<'_>) -> anyhow::Result<String> {
 
 /// Sees a backup through: catches its instant, waits for its end, checks how its map was made, writes it into the report.
 pub fn take(cast: &mut Cast<'_>, state: &str, kind: &str) -> anyhow::Result<Value> {
-    let database = format!("sqlite3 {LEDGER}/ledger.db 'select count(*) from entries'");
-    let rows = cast.machine.shell.succeed(&database, Duration::from_secs(60))?;
-    let rows = rows.trim().parse().with_context(|| format!("`{database}` printed {rows:?}"))?;
+    let count = |command: String| -> anyhow::Result<u64> {
+        let printed = cast.machine.shell.succeed(&command, Duration::from_secs(60))?;
+        printed.trim().parse().with_context(|| format!("`{command}` printed {printed:?}"))
+    };
+    let rows = count(format!("sqlite3 {LEDGER}/ledger.db 'select count(*) from entries'"))?;
+    let new_files = count(format!("ls {LEDGER} | grep -c '^new-'"))?;
     let instant = cast.machine.catch_instant(Cue { limit: BACKUP, glance: &|| glance(cast) })?;
     let job = ended(cast, &instant.job)?;
     ensure!(job["step"] == "done", "the backup failed: {}", job["message"]);
@@ -112,7 +115,7 @@ pub fn take(cast: &mut Cast<'_>, state: &str, kind: &str) -> anyhow::Result<Valu
         backup.seconds
     ));
     cast.report.backups.push(backup);
-    cast.ledger.backups.push(BackupEntry { point, copies, state: state.to_owned(), rows });
+    cast.ledger.backups.push(BackupEntry { point, copies, state: state.to_owned(), rows, new_files });
     Ok(job)
 }
 

@@ -95,7 +95,8 @@ fn check(
     let addresses = ask("ip -4 -o address show scope global | awk '{print $4}'")?;
     check("address", addresses, &format!("{}/24", machine::ADDRESS))?;
     check("state", ask(&format!("cat {LEDGER}/state"))?, &backup.state)?;
-    check("newest file", ask(&format!("ls {LEDGER} | grep -c '^new-'"))?, &(index + 1).to_string())?;
+    let new_files = ask(&format!("ls {LEDGER} | grep -c '^new-'"))?;
+    check("number of new files", new_files, &backup.new_files.to_string())?;
     check("archive", ask("findmnt -n -o FSTYPE /srv/records")?, "xfs")?;
     let database = format!("sqlite3 {LEDGER}/ledger.db");
     check("database", ask(&format!("{database} 'PRAGMA integrity_check'"))?, "ok")?;

@@ -35,6 +35,8 @@ pub struct BackupEntry {
     pub state: String,
     /// Rows in the machine's database just before the backup.
     pub rows: u64,
+    /// How many files the writer had been told to add until then.
+    pub new_files: u64,
 }
 
 impl Ledger {
