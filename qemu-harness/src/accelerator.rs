@@ -40,7 +40,7 @@ impl Accelerator {
     }
 
     /// QEMU's arguments for it.
-    pub(crate) fn arguments(&self) -> [&'static str; 4] {
+    pub fn arguments(&self) -> [&'static str; 4] {
         match self {
             Accelerator::Kvm => ["-accel", "kvm", "-cpu", "host"],
             Accelerator::Tcg { .. } => ["-accel", "tcg,thread=multi", "-cpu", "max"],

@@ -25,11 +25,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let builder = paths::builder()?;
     let image = builder.build(&arguments.recipe)?;
     let firmware = builder.firmware(&image.release)?;
-    let (program, execution) = match Accelerator::of_this_host()? {
-        Accelerator::Kvm => (PathBuf::from("qemu-system-x86_64"), ["-accel", "kvm", "-cpu", "host"]),
-        tcg @ Accelerator::Tcg { .. } => {
-            eprintln!("{tcg}: the machine will be slow");
-            (builder.emulator(&image.release)?, ["-accel", "tcg,thread=multi", "-cpu", "max"])
+    let accelerator = Accelerator::of_this_host()?;
+    let (program, cpus) = match accelerator {
+        Accelerator::Kvm => (PathBuf::from("qemu-system-x86_64"), "2"),
+        Accelerator::Tcg { .. } => {
+            eprintln!("{accelerator}: the machine will be slow");
+            (builder.emulator(&image.release)?, "1") // with two, its own virtual machines are not safe
         }
     };
     drop(builder); // the cache is free for others while the machine runs
@@ -38,8 +39,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let variables = scratch.path().join("variables.fd");
     std::fs::copy(&firmware.variables, &variables).context("cannot copy the firmware's variables")?;
     let mut qemu = Command::new(&program);
-    qemu.args(execution);
-    qemu.args(["-machine", "q35", "-smp", "2", "-display", "none", "-m", &arguments.memory.to_string()]);
+    qemu.args(accelerator.arguments());
+    qemu.args(["-machine", "q35", "-smp", cpus, "-display", "none", "-m", &arguments.memory.to_string()]);
     qemu.args(["-drive", &format!("if=pflash,format=raw,readonly=on,file={}", firmware.code.display())]);
     qemu.args(["-drive", &format!("if=pflash,format=raw,file={}", variables.display())]);
     add_disk(&mut qemu, scratch.path(), "boot", disk)?;
