@@ -61,7 +61,7 @@ impl Appliance {
         );
         let mut vm = Vm::build(name).memory(Bytes::mib(5120)).cpus(2);
         if let Some(emulator) = &images.emulator {
-            // One processor: with two, QEMU's emulated SVM damages a stand-in, or the appliance, in half the runs.
+            // One processor: with two, QEMU's emulated SVM damaged a stand-in or the appliance in three of four runs.
             vm = vm.emulator(emulator).cpus(1);
         }
         vm.firmware(&images.firmware)
