@@ -43,7 +43,7 @@ impl Accelerator {
     pub fn arguments(&self) -> [&'static str; 4] {
         match self {
             Accelerator::Kvm => ["-accel", "kvm", "-cpu", "host"],
-            Accelerator::Tcg { .. } => ["-accel", "tcg,thread=multi", "-cpu", "max"],
+            Accelerator::Tcg { .. } => ["-accel", "tcg,thread=multi", "-cpu", EMULATED_CPU],
         }
     }
 }
@@ -56,6 +56,10 @@ impl fmt::Display for Accelerator {
         }
     }
 }
+
+/// All that TCG can do but fast string instructions: it executes them byte by byte, and kernels and C libraries that see the flags
+/// prefer them to their loops over words. Without them zeroing memory is ten times as fast, reading a volume three to four times.
+pub const EMULATED_CPU: &str = "max,-erms,-fsrm,-fzrm,-fsrs,-fsrc";
 
 /// A guest under working KVM is done in 50 ms; one that hangs in real mode never is.
 const PROBE_LIMIT: Duration = Duration::from_secs(3);

@@ -199,7 +199,7 @@ mod tests {
             ("-m", "1536M"),
             ("-smp", "2"),
             ("-accel", "tcg,thread=multi"),
-            ("-cpu", "max"),
+            ("-cpu", crate::accelerator::EMULATED_CPU),
             ("-blockdev", "/fw/a,b/CODE.fd"),
             ("-blockdev", "nvram.fd"),
             ("-machine", "pflash1=flash-vars"),

@@ -143,7 +143,9 @@ impl Appliance {
         let device = device.trim();
         // Zeros are left out after the discard. If that left something behind, the comparison would find it.
         run(&format!("blkdiscard --force {scratch}"))?;
-        run(&format!("dd if={device} of={scratch} bs=1M oflag=direct conv=sparse,fsync status=none"))?;
+        run(&format!(
+            "dd if={device} of={scratch} bs=1M iflag=direct oflag=direct conv=sparse,fsync status=none"
+        ))?;
         run(&format!("zfs destroy {clone}"))?;
         self.scratch_disk()
     }
