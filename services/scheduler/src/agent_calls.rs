@@ -1,8 +1,6 @@
 //! What agents ask, through the gateway.
 
-use std::fs::File;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +13,7 @@ use understudy_wire::{
 use crate::catalogue::{JobDisk, JobRow, MachineRow};
 use crate::job::records::Records;
 use crate::job::state::Step;
-use crate::job::{Live, base_hashes};
+use crate::job::{Live, base_hashes, block_reader};
 use crate::scheduler::{Event, Scheduler, blocking, parse_id};
 
 impl Scheduler {
@@ -235,19 +233,15 @@ impl Scheduler {
                             self.engines.zfs.open_point(&machine, &id, &point)
                         })
                         .await?;
-                    let file = Arc::new(File::from(OwnedFd::from(opened)));
-                    live.keep_base(disk.disk, file.clone());
-                    file
+                    let name = format!("disk {id} of recovery point {point}");
+                    let base = Arc::new(block_reader::device(opened, name)?);
+                    live.keep_base(disk.disk, base.clone());
+                    base
                 }
             }),
         };
         let size = Bytes(disk.size);
-        let hashes = blocking(move || {
-            base_hashes::hashes(base.as_deref(), size, from, count).map_err(|error| {
-                Error::Failed(format!("cannot read the base of disk {}: {error}", disk.disk))
-            })
-        })
-        .await;
+        let hashes = blocking(move || base_hashes::hashes(base.as_deref(), size, from, count)).await;
         // A gigabyte takes its time, and the agent could say nothing meanwhile.
         live.hear();
         hashes

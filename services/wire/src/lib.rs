@@ -17,11 +17,13 @@
 //! never taken from a body. A refusal is a 4xx with [`Refusal`] as body. Readers ignore unknown keys and fill absent
 //! ones with their defaults, so that an agent one version older or newer is understood; `protocol` says which it is.
 
+mod hash;
 pub mod id;
 mod order;
 pub mod pairing;
 mod report;
 
+pub use hash::{block_hash, is_zeros};
 pub use id::{DiskId, JobId, MachineId, RecoveryPointId, TrackerId, VmId};
 pub use order::{Base, IscsiTarget, Order, OrderDisk};
 pub use report::{

@@ -1,10 +1,11 @@
 //! Copies blocks of one disk to its target: reads, hashes, leaves out what the volume holds already, writes.
 
 use anyhow::Context;
-use understudy_wire::{BLOCK, BlockHash, Bytes};
+use understudy_direct_io::{Buffer, Device};
+use understudy_wire::{BLOCK, BlockHash, Bytes, block_hash, is_zeros};
 
 use super::progress::State;
-use crate::block::{BlockRange, BlockSet, Buffer, Device};
+use crate::block::{BlockRange, BlockSet};
 use crate::iscsi::{BlockTarget, REQUEST};
 use crate::link::MAX_RECORDS;
 
@@ -37,7 +38,6 @@ pub struct Copier<'a> {
     target: Box<dyn BlockTarget + 'a>,
     record: Recorder<'a>,
     records: Vec<BlockHash>,
-    zero_hash: [u8; 32],
     /// Blocks sent at least once: of these the volume no longer holds what it held.
     sent: BlockSet,
     sent_bytes: u64,
@@ -46,13 +46,12 @@ pub struct Copier<'a> {
 impl<'a> Copier<'a> {
     /// Begins with a volume that holds the base.
     pub fn new(device: Device, target: Box<dyn BlockTarget + 'a>, record: Recorder<'a>) -> Self {
-        let blocks = device.size().blocks();
+        let blocks = Bytes(device.size()).blocks();
         Self {
             device,
             target,
             record,
             records: Vec::with_capacity(MAX_RECORDS),
-            zero_hash: zero_hash(BLOCK),
             sent: BlockSet::none(blocks),
             sent_bytes: 0,
         }
@@ -65,7 +64,7 @@ impl<'a> Copier<'a> {
 
     /// Bytes sent, each block counted once.
     pub fn distinct_bytes(&self) -> Bytes {
-        bytes_of(&self.sent, self.device.size())
+        bytes_of(&self.sent, Bytes(self.device.size()))
     }
 
     /// Reads and sends `blocks`, except those of which the volume still holds the same.
@@ -108,17 +107,9 @@ impl<'a> Copier<'a> {
         Ok(())
     }
 
-    /// The hash of a block of zeros at `block`, which is shorter at the end of the disk.
-    fn zero_hash(&self, block: u64) -> [u8; 32] {
-        match self.device.size().block_len(block) {
-            BLOCK => self.zero_hash,
-            short => zero_hash(short),
-        }
-    }
-
     /// Bytes that a range of at most [`BATCH`] blocks has.
     pub fn bytes(&self, range: BlockRange) -> usize {
-        let end = ((range.first + range.count) * BLOCK).min(self.device.size().0);
+        let end = ((range.first + range.count) * BLOCK).min(self.device.size());
         (end - range.first * BLOCK) as usize
     }
 
@@ -128,12 +119,11 @@ impl<'a> Copier<'a> {
             let index = range.first + number;
             let bytes = self.bytes(BlockRange { first: index, count: 1 });
             let data = &buffer[(number * BLOCK) as usize..][..bytes];
-            let zeros = is_zeros(data);
-            let hash = if zeros { self.zero_hash(index) } else { *blake3::hash(data).as_bytes() };
+            let hash = block_hash(data);
             let same = match held {
                 _ if self.sent.contains(index) => false,
                 Held::Unknown => false,
-                Held::Zeros => zeros,
+                Held::Zeros => is_zeros(data),
                 Held::Hashes { from, hashes } => {
                     index.checked_sub(from).and_then(|at| hashes.get(at as usize)) == Some(&hash)
                 }
@@ -199,16 +189,6 @@ pub fn bytes_of(set: &BlockSet, size: Bytes) -> Bytes {
     let last = size.blocks().saturating_sub(1);
     let missing = if set.contains(last) { BLOCK - size.block_len(last) } else { 0 };
     Bytes(set.count() * BLOCK - missing)
-}
-
-fn zero_hash(bytes: u64) -> [u8; 32] {
-    *blake3::hash(&vec![0; bytes as usize]).as_bytes()
-}
-
-fn is_zeros(data: &[u8]) -> bool {
-    // Wide comparisons: this runs over every byte of the disk.
-    let (chunks, rest) = data.as_chunks::<64>();
-    chunks.iter().all(|chunk| *chunk == [0; 64]) && rest.iter().all(|byte| *byte == 0)
 }
 
 #[cfg(test)]

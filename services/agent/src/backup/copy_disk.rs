@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use understudy_direct_io::Device;
 use understudy_wire::Bytes;
 
 use super::copier::{Copier, Held};
 use super::progress::State;
-use crate::block::{BlockSet, Device};
+use crate::block::BlockSet;
 use crate::iscsi::{Address, BlockTarget, Lun};
 
 /// What a copy cost.
@@ -24,7 +25,7 @@ pub struct CopyStats {
 /// Copies `source` to a LUN that reads as zeros, hashing every block as a backup does.
 pub fn copy_disk(source: &Path, target: Address) -> anyhow::Result<CopyStats> {
     let device = Device::open(source)?;
-    let size = device.size();
+    let size = Bytes(device.size());
     let lun = Lun::connect(target)?;
     anyhow::ensure!(
         lun.size() >= size.0,

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use understudy_direct_io::Buffer;
 use understudy_wire::{BLOCK, DiskId, JobId};
 
 use super::Fault;
 use super::copier::{BATCH, Copier};
-use crate::block::{BlockRange, BlockSet, Buffer};
+use crate::block::{BlockRange, BlockSet};
 use crate::freeze::Freezer;
 use crate::tracker::Tracker;
 

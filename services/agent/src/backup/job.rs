@@ -1,12 +1,12 @@
 //! One job from its order to its report.
 
 use std::net::SocketAddr;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use understudy_wire::{
-    BLOCK, Disk, DiskId, DiskReport, Inventory, Kind, MAX_HASHES, Order, OrderDisk, Report,
-};
+use understudy_direct_io::Device;
+use understudy_wire::{BLOCK, Disk, DiskId, DiskReport, Inventory, Kind, Order, OrderDisk, Report};
 
 use super::Limits;
 use super::copier::{Copier, Held, bytes_of};
@@ -14,7 +14,7 @@ use super::hooks::Hooks;
 use super::instant::{self, Attempt, Memory, Setting};
 use super::plan::{self, Plan};
 use super::progress::{EndOnDrop, Stage, State};
-use crate::block::{BlockRange, BlockSet, Device};
+use crate::block::{BlockRange, BlockSet};
 use crate::config::BackupSettings;
 use crate::freeze::Freezer;
 use crate::iscsi::{Address, BlockTarget, Lun};
@@ -23,6 +23,9 @@ use crate::tracker::{Hardware, Tracker};
 
 /// So little may be left for the instant: 16 MiB, read in well under a second from any disk.
 const LITTLE: u64 = (16 << 20) / BLOCK;
+
+/// Base hashes asked for at a time: those of 128 MiB. Less would cost requests, more would keep one side waiting for the other.
+const HASHES: u64 = (128 << 20) / BLOCK;
 
 /// Passes after which what is left counts as little if it only fits the memory: a machine that writes faster than this
 /// network carries never gets better.
@@ -157,24 +160,45 @@ impl<'a> Job<'a> {
     fn copy_map(&self, work: &Work, copier: &mut Copier) -> anyhow::Result<()> {
         let (plan, name) = (&work.plan, &work.disk.name);
         self.state.expect(bytes_of(&plan.map, work.disk.size).0);
-        for range in plan.compare.ranges(MAX_HASHES) {
-            let hashes = self
-                .link
-                .hashes(self.order.job, work.disk.id, range.first, range.count)
-                .with_context(|| format!("{name}: cannot get the base's hashes to compare with"))?;
-            if hashes.len() as u64 != range.count {
-                bail!("{name}: the box sent {} hashes where {} were asked for", hashes.len(), range.count);
-            }
-            let mut blocks = BlockSet::none(plan.map.blocks());
-            blocks.insert_range(range);
-            let held = Held::Hashes { from: range.first, hashes: &hashes };
-            copier.copy(&blocks, held, self.state).with_context(|| format!("{name}: cannot compare"))?;
-        }
+        self.compare(work, copier)?;
         let mut outright = plan.map.clone();
         plan.compare.ranges(u64::MAX).for_each(|range: BlockRange| outright.remove_range(range));
         copier.copy(&outright, held(work), self.state).with_context(|| format!("{name}: cannot copy"))?;
         // Told now rather than at the end, where everything waits for it.
         copier.flush_records()
+    }
+
+    /// Copies what is to be compared and differs from the base. While some hashes are compared with the disk, the box reads the next.
+    fn compare(&self, work: &Work, copier: &mut Copier) -> anyhow::Result<()> {
+        let (plan, name) = (&work.plan, &work.disk.name);
+        std::thread::scope(|scope| {
+            let (answers, next) = mpsc::sync_channel(1);
+            scope.spawn(move || {
+                for range in plan.compare.ranges(HASHES) {
+                    let hashes = self.link.hashes(self.order.job, work.disk.id, range.first, range.count);
+                    let last = hashes.is_err();
+                    if answers.send((range, hashes)).is_err() || last {
+                        break;
+                    }
+                }
+            });
+            for (range, hashes) in next {
+                let hashes = hashes
+                    .with_context(|| format!("{name}: cannot get the base's hashes to compare with"))?;
+                if hashes.len() as u64 != range.count {
+                    bail!(
+                        "{name}: the box sent {} hashes where {} were asked for",
+                        hashes.len(),
+                        range.count
+                    );
+                }
+                let mut blocks = BlockSet::none(plan.map.blocks());
+                blocks.insert_range(range);
+                let held = Held::Hashes { from: range.first, hashes: &hashes };
+                copier.copy(&blocks, held, self.state).with_context(|| format!("{name}: cannot compare"))?;
+            }
+            Ok(())
+        })
     }
 
     /// Copies what is written meanwhile until little is left, then freezes. Returns how long it was frozen.

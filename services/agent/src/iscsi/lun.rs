@@ -7,10 +7,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use understudy_direct_io::Buffer;
 
 use super::session::{Session, Status};
 use super::{Address, BlockTarget, REQUEST, TargetError};
-use crate::block::Buffer;
 
 /// Requests in flight. Eight of a mebibyte keep a gigabit line full up to some 60 ms of latency.
 const DEPTH: usize = 8;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use lun::Lun;
 
-use crate::block::Buffer;
+use understudy_direct_io::Buffer;
 
 /// Bytes of the largest request.
 pub const REQUEST: usize = 1 << 20;

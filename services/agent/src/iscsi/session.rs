@@ -7,10 +7,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use understudy_direct_io::Buffer;
 
 use super::ffi;
 use super::{Address, TargetError};
-use crate::block::Buffer;
 
 /// Seconds after which a request that the target does not answer counts as a lost connection.
 const ANSWER_SECONDS: c_int = 30;

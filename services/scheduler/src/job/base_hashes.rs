@@ -1,29 +1,28 @@
 //! Hashes of what a volume held when its job began, for an agent that has to compare. They are read from the base's snapshot, not
 //! from the volume, so that what the agent writes meanwhile does not matter.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
+use understudy_bus::error::Result;
+use understudy_direct_io::Device;
+use understudy_wire::{BLOCK, Bytes, MAX_HASHES, block_hash};
 
-use understudy_wire::{BLOCK, Bytes, MAX_HASHES};
+use super::block_reader::{BlockReader, RUN};
 
 /// Hashes of up to `count` blocks from `from` on, 32 bytes each; `base` absent for a volume that began empty.
-pub fn hashes(base: Option<&File>, size: Bytes, from: u64, count: u64) -> io::Result<Vec<u8>> {
+pub fn hashes(base: Option<&Device>, size: Bytes, from: u64, count: u64) -> Result<Vec<u8>> {
     let end = size.blocks().min(from.saturating_add(count.min(MAX_HASHES)));
     let mut hashes = Vec::with_capacity(end.saturating_sub(from) as usize * 32);
-    let mut block = vec![0; BLOCK as usize];
-    let empty = blake3::hash(&block);
-    for index in from..end {
-        let block = &mut block[..size.block_len(index) as usize];
-        let hash = match base {
-            Some(base) => {
-                base.read_exact_at(block, index * BLOCK)?;
-                blake3::hash(block)
-            }
-            None if block.len() as u64 == BLOCK => empty,
-            None => blake3::hash(block),
-        };
-        hashes.extend_from_slice(hash.as_bytes());
+    let Some(base) = base else {
+        let zeros = [0; BLOCK as usize];
+        (from..end).for_each(|index| {
+            hashes.extend_from_slice(&block_hash(&zeros[..size.block_len(index) as usize]))
+        });
+        return Ok(hashes);
+    };
+    let mut reader = BlockReader::new(base, size);
+    for first in (from..end).step_by(RUN as usize) {
+        for block in reader.read(first, RUN.min(end - first))? {
+            hashes.extend_from_slice(&block_hash(block));
+        }
     }
     Ok(hashes)
 }
@@ -34,17 +33,18 @@ mod tests {
 
     #[test]
     fn each_block_has_its_hash_and_the_last_one_covers_only_what_exists() {
-        let file = tempfile::tempfile().unwrap();
-        let contents: Vec<u8> = (0..2 * BLOCK + 512).map(|byte| (byte % 251) as u8).collect();
-        file.write_all_at(&contents, 0).unwrap();
-        file.set_len(3 * BLOCK).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let contents: Vec<u8> = (0..(RUN + 1) * BLOCK + 512).map(|byte| (byte % 251) as u8).collect();
+        std::fs::write(file.path(), &contents).unwrap();
+        file.as_file().set_len((RUN + 2) * BLOCK).unwrap();
+        let device = Device::open(file.path()).unwrap();
         let size = Bytes(contents.len() as u64);
         let expected: Vec<u8> =
             contents.chunks(BLOCK as usize).flat_map(|block| *blake3::hash(block).as_bytes()).collect();
-        assert_eq!(hashes(Some(&file), size, 0, 100).unwrap(), expected);
-        assert_eq!(hashes(Some(&file), size, 1, 1).unwrap(), expected[32..64]);
-        assert_eq!(hashes(Some(&file), size, 3, 1).unwrap(), Vec::<u8>::new());
-        assert_eq!(hashes(Some(&file), size, u64::MAX, u64::MAX).unwrap(), Vec::<u8>::new());
+        assert_eq!(hashes(Some(&device), size, 0, 100).unwrap(), expected);
+        assert_eq!(hashes(Some(&device), size, 1, 1).unwrap(), expected[32..64]);
+        assert_eq!(hashes(Some(&device), size, RUN + 2, 1).unwrap(), Vec::<u8>::new());
+        assert_eq!(hashes(Some(&device), size, u64::MAX, u64::MAX).unwrap(), Vec::<u8>::new());
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! What is known of a running job only while the service runs.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use understudy_direct_io::Device;
 use understudy_wire::{DiskId, JobId, MachineId};
 
 use super::records::Records;
@@ -30,7 +30,7 @@ struct State {
     /// Bytes sent and expected; `None` until the agent has told this run of the service.
     figures: Option<(u64, u64)>,
     records: HashMap<DiskId, Arc<Records>>,
-    bases: HashMap<DiskId, Arc<File>>,
+    bases: HashMap<DiskId, Arc<Device>>,
 }
 
 impl Live {
@@ -135,12 +135,12 @@ impl Live {
     }
 
     /// A disk's base, if it has been opened.
-    pub fn base(&self, disk: DiskId) -> Option<Arc<File>> {
+    pub fn base(&self, disk: DiskId) -> Option<Arc<Device>> {
         self.state().bases.get(&disk).cloned()
     }
 
     /// Keeps a disk's base open.
-    pub fn keep_base(&self, disk: DiskId, base: Arc<File>) {
+    pub fn keep_base(&self, disk: DiskId, base: Arc<Device>) {
         self.state().bases.insert(disk, base);
     }
 

@@ -1,6 +1,7 @@
 //! Backups. `state` says what may follow what, `runner` takes a job from step to step, and each step is a file.
 
 pub mod base_hashes;
+pub mod block_reader;
 mod live;
 mod preparing;
 mod publishing;

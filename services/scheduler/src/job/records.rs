@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use understudy_wire::{BlockHash, Bytes, DiskId};
 
 const HASH: usize = 32;
+/// Stands where nothing was written.
+const NONE: [u8; HASH] = [0; HASH];
 /// Records read at a time: 1 MiB.
 const BATCH: u64 = 32 * 1024;
 
@@ -43,7 +45,7 @@ impl Records {
     /// Stores records; a later one replaces an earlier one of the same block.
     pub fn store(&self, records: &[BlockHash]) -> io::Result<()> {
         for record in records {
-            if record.hash == [0; HASH] {
+            if record.hash == NONE {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
                     format!("block {} came with an empty hash", record.index),
@@ -54,19 +56,24 @@ impl Records {
         Ok(())
     }
 
-    /// Visits all records in the order of their blocks, until `visit` fails.
-    pub fn each<E: From<io::Error>>(
+    /// Visits all records in the order of their blocks, until `visit` fails: the first block of up to `longest` neighbours, and
+    /// their hashes.
+    pub fn runs<E: From<io::Error>>(
         &self,
-        mut visit: impl FnMut(BlockHash) -> Result<(), E>,
+        longest: usize,
+        mut visit: impl FnMut(u64, &[[u8; HASH]]) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut batch = vec![0; BATCH as usize * HASH];
         for first in (0..self.size.blocks()).step_by(BATCH as usize) {
             let filled = read_up_to(&self.file, &mut batch, first * HASH as u64)?;
-            for (index, hash) in (first..).zip(batch[..filled].chunks_exact(HASH)) {
-                let hash: [u8; HASH] =
-                    hash.try_into().expect("chunks_exact gives chunks of exactly this length");
-                if hash != [0; HASH] {
-                    visit(BlockHash { index, hash })?;
+            let mut index = first;
+            for alike in batch[..filled].as_chunks().0.chunk_by(|one, next| (*one == NONE) == (*next == NONE))
+            {
+                for run in alike.chunks(longest) {
+                    if run[0] != NONE {
+                        visit(index, run)?;
+                    }
+                    index += run.len() as u64;
                 }
             }
             if filled < batch.len() {
@@ -79,10 +86,12 @@ impl Records {
     /// Counts and digests.
     pub fn summary(&self) -> io::Result<Summary> {
         let (mut blocks, mut bytes, mut digest) = (0, 0, blake3::Hasher::new());
-        self.each(|record| {
-            blocks += 1;
-            bytes += self.size.block_len(record.index);
-            digest.update(&record.to_bytes());
+        self.runs(usize::MAX, |first, hashes| {
+            for (index, &hash) in (first..).zip(hashes) {
+                blocks += 1;
+                bytes += self.size.block_len(index);
+                digest.update(&BlockHash { index, hash }.to_bytes());
+            }
             Ok::<_, io::Error>(())
         })?;
         Ok(Summary { blocks, bytes, digest: digest.finalize().to_hex().to_string() })
@@ -112,6 +121,16 @@ mod tests {
         BlockHash { index, hash: [byte; HASH] }
     }
 
+    fn runs(records: &Records, longest: usize) -> Vec<(u64, Vec<[u8; HASH]>)> {
+        let mut seen = Vec::new();
+        let visit = |first, hashes: &[_]| {
+            seen.push((first, hashes.to_vec()));
+            Ok::<_, io::Error>(())
+        };
+        records.runs(longest, visit).unwrap();
+        seen
+    }
+
     #[test]
     fn the_last_record_of_a_block_counts_and_each_block_counts_once() {
         let folder = tempfile::tempdir().unwrap();
@@ -121,15 +140,21 @@ mod tests {
         records.store(&[record(5, 1), record(100_000, 2), record(40_000, 3)]).unwrap();
         records.store(&[record(5, 4)]).unwrap();
         let again = Records::open(folder.path(), disk, size).unwrap();
-        let mut seen = Vec::new();
-        let keep = |record| {
-            seen.push(record);
-            Ok::<_, io::Error>(())
-        };
-        again.each(keep).unwrap();
-        assert_eq!(seen, [record(5, 4), record(40_000, 3), record(100_000, 2)]);
+        assert_eq!(
+            runs(&again, 16),
+            [(5, vec![[4; HASH]]), (40_000, vec![[3; HASH]]), (100_000, vec![[2; HASH]])]
+        );
         let summary = again.summary().unwrap();
         assert_eq!((summary.blocks, summary.bytes), (3, 2 * BLOCK + 512));
+    }
+
+    #[test]
+    fn neighbours_come_together_but_not_too_many_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::open(folder.path(), DiskId::new(), Bytes(100 * BLOCK)).unwrap();
+        records.store(&[3, 4, 5, 6, 7, 9].map(|index| record(index, index as u8))).unwrap();
+        let bytes = |bytes: &[u8]| bytes.iter().map(|&byte| [byte; HASH]).collect::<Vec<_>>();
+        assert_eq!(runs(&records, 3), [(3, bytes(&[3, 4, 5])), (6, bytes(&[6, 7])), (9, bytes(&[9]))]);
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! Every block the agent has written is read back from the volume and compared with the hash it came with.
 
-use std::fs::File;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use understudy_bus::error::{Error, Result};
-use understudy_wire::{BLOCK, Bytes, Report};
+use understudy_direct_io::Device;
+use understudy_wire::{Bytes, Report, block_hash};
 
+use super::block_reader::{self, BlockReader, RUN};
 use super::records::Records;
 use super::runner::Context;
 use super::state::Step;
@@ -37,7 +35,7 @@ pub(super) async fn run(context: &Context<'_>) -> Result<Option<Step>> {
             .engines
             .call(&format!("cannot read back disk {id}"), || scheduler.engines.zfs.open_volume(&machine, &id))
             .await?;
-        let volume = File::from(OwnedFd::from(volume));
+        let volume = block_reader::device(volume, format!("the volume of disk {id}"))?;
         let records = scheduler.records(live, disk)?;
         let job = Verification { live: (*live).clone(), disk: disk.clone(), before, total };
         let scheduler = (*scheduler).clone();
@@ -58,29 +56,23 @@ struct Verification {
 }
 
 impl Verification {
-    fn compare(&self, volume: &File, records: &Records, tell: impl Fn()) -> Result<()> {
-        // The target wrote beneath the page cache of the block device: what an earlier reader left there may be stale.
-        posix_fadvise(volume, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).map_err(|error| {
-            Error::Failed(format!("cannot drop what is cached of disk {}: {error}", self.disk.disk))
-        })?;
-        let size = Bytes(self.disk.size);
-        let mut block = vec![0; BLOCK as usize];
+    fn compare(&self, volume: &Device, records: &Records, tell: impl Fn()) -> Result<()> {
+        let mut reader = BlockReader::new(volume, Bytes(self.disk.size));
         let (mut done, mut shown) = (self.before, u64::MAX);
-        records.each(|record| {
+        records.runs(RUN as usize, |first, hashes| {
             if self.live.is_stopped() {
                 return Err(Failure::Stopped);
             }
-            let block = &mut block[..size.block_len(record.index) as usize];
-            volume.read_exact_at(block, record.index * BLOCK).map_err(|error| {
-                Error::Failed(format!("cannot read block {} of disk {} back: {error}", record.index, self.disk.disk))
-            })?;
-            if *blake3::hash(block).as_bytes() != record.hash {
-                return Err(Failure::from(Error::Corrupt(format!(
-                    "block {} of disk {} reads back other than the agent sent it: something between the agent and the pool is damaged; check the network, the box's memory and its disks (the recovery points before are untouched)",
-                    record.index, self.disk.disk
-                ))));
+            let blocks = reader.read(first, hashes.len() as u64)?;
+            for ((index, block), hash) in (first..).zip(blocks).zip(hashes) {
+                if block_hash(block) != *hash {
+                    return Err(Failure::from(Error::Corrupt(format!(
+                        "block {index} of disk {} reads back other than the agent sent it: something between the agent and the pool is damaged; check the network, the box's memory and its disks (the recovery points before are untouched)",
+                        self.disk.disk
+                    ))));
+                }
+                done += block.len() as u64;
             }
-            done += block.len() as u64;
             let percent = done * 100 / self.total.max(1);
             if percent != shown {
                 shown = percent;

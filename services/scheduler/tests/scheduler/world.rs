@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -134,8 +135,10 @@ impl World {
     }
 }
 
+/// Opened anew, as zfs-manager does: whoever gets it may change the flags of the opening.
 fn pretend(file: &File) -> OwnedFd {
-    std::os::fd::OwnedFd::from(file.try_clone().unwrap()).into()
+    let opened = File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();
+    std::os::fd::OwnedFd::from(opened).into()
 }
 
 fn contents(volume: &SimVolume) -> Vec<u8> {
