@@ -52,7 +52,10 @@ fn foreign_pool(cast: &Cast<'_>) -> anyhow::Result<()> {
     let copied =
         Command::new("cp").arg("--sparse=always").arg(cast.appliance.scratch_disk()?).arg(&foreign).status();
     ensure!(copied.context("cannot start cp")?.success(), "cannot copy the scratch disk");
-    shell.succeed(&format!("wipefs --all --force {disk}* && udevadm settle"), COMMAND)?;
+    shell.succeed(
+        &format!("wipefs --all --force {disk} && blkdiscard --force {disk} && udevadm settle"),
+        COMMAND,
+    )?;
     ensure!(
         proof::not_zero_bytes(&foreign, foreign.metadata()?.len())? > 0,
         "there is no pool in {}",
