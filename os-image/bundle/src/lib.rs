@@ -1,0 +1,11 @@
+//! Writes, reads and verifies RAUC verity bundles (RAUC Reference Manual, "Bundle Formats", "verity Format").
+
+mod bytes;
+
+pub mod verity;
+
+pub use bytes::{Digest, NotHex, Salt};
+pub use verity::Verity;
+
+/// Bytes of a block, of data as of hashes: RAUC uses no other size.
+pub const BLOCK: usize = 4096;
