@@ -2,6 +2,7 @@
 
 mod bytes;
 
+pub mod block_hash_index;
 pub mod verity;
 
 pub use bytes::{Digest, NotHex, Salt};
