@@ -3,9 +3,11 @@
 mod bytes;
 
 pub mod block_hash_index;
+pub mod manifest;
 pub mod verity;
 
 pub use bytes::{Digest, NotHex, Salt};
+pub use manifest::Manifest;
 pub use verity::Verity;
 
 /// Bytes of a block, of data as of hashes: RAUC uses no other size.
