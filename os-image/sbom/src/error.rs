@@ -35,6 +35,24 @@ pub enum Error {
         /// What dpkg-deb said.
         reason: String,
     },
+    /// Cargo's answer is not understood.
+    #[error("cannot read {what}: {reason}; it must come from {from}")]
+    Cargo {
+        /// Which answer.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+        /// How to get a good one.
+        from: &'static str,
+    },
+    /// A crate was asked for that is no member of the workspace.
+    #[error("crate {name} is no member of the workspace; it has {members}")]
+    UnknownCrate {
+        /// The crate.
+        name: String,
+        /// The members there are.
+        members: String,
+    },
 }
 
 /// The library's result.

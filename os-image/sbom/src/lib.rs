@@ -3,6 +3,7 @@
 //! A licence is what the package says of itself: a Debian package in its copyright file, a crate in its
 //! manifest. What SPDX has no name for is quoted; what says nothing is listed by [`Summary`].
 
+pub mod cargo;
 pub mod debian;
 mod document;
 mod error;

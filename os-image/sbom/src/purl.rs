@@ -20,6 +20,11 @@ pub(crate) fn deb(
     )
 }
 
+/// A crate of crates.io (type `cargo`).
+pub(crate) fn cargo(name: &str, version: &str) -> String {
+    format!("pkg:cargo/{}@{}", encode(name), encode(version))
+}
+
 /// Percent-encodes all but what the specification leaves as it is.
 fn encode(text: &str) -> String {
     let mut encoded = String::new();
@@ -43,5 +48,6 @@ mod tests {
             deb("debian", "trixie", "libstdc++6", "1:14.2~rc+b1", "amd64"),
             "pkg:deb/debian/libstdc%2B%2B6@1:14.2~rc%2Bb1?arch=amd64&distro=trixie"
         );
+        assert_eq!(cargo("zstd-sys", "2.0.1+zstd.1.5"), "pkg:cargo/zstd-sys@2.0.1%2Bzstd.1.5");
     }
 }
