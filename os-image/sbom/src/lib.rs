@@ -1,5 +1,23 @@
 //! The software bill of materials of an image: SPDX 2.3 in JSON, of its Debian packages and its crates.
 //!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (metadata, lock) = (b"", "");
+//! # use std::path::Path;
+//! use os_sbom::{Sbom, cargo, debian, policy};
+//!
+//! let mut sbom = Sbom::new("appliance", "0.1.0", jiff::Timestamp::from_second(1_700_000_000)?);
+//! sbom.add(debian::Root::read(Path::new("root.tar"))?.inventory(Path::new("debs"))?);
+//! let crates = cargo::Workspace::parse(metadata, lock)?.inventory(&["scheduler", "gateway"])?;
+//! for offender in policy::offenders(&crates) {
+//!     eprintln!("{offender}");
+//! }
+//! sbom.add(crates);
+//! std::fs::write("appliance.spdx.json", sbom.to_json())?;
+//! println!("{}", sbom.summary());
+//! # Ok(()) }
+//! ```
+//!
 //! A licence is what the package says of itself: a Debian package in its copyright file, a crate in its
 //! manifest. What SPDX has no name for is quoted; what says nothing is listed by [`Summary`].
 
@@ -10,6 +28,7 @@ mod error;
 mod expression;
 mod licence;
 mod package;
+pub mod policy;
 mod purl;
 mod sbom;
 mod summary;
