@@ -128,7 +128,7 @@ fn as_root(program: &Path, image: &Path, to: &Path, overwrite: Option<&str>) -> 
 fn next(found: &Found) -> &'static str {
     match found {
         Found::Disk(_) => {
-            "Take the disk to the box and power it on (UEFI). At the first boot its last partition grows into the whole disk."
+            "Take the disk to the box and power it on (UEFI). At its first boot the appliance grows its state into the disk."
         }
         Found::Place(_) => "Give the file to a machine with UEFI as its disk, in raw format.",
     }

@@ -129,6 +129,7 @@ impl fmt::Display for Disk {
         writeln!(f, "transport  {}", or_none(&self.transport))?;
         let whole = if self.signatures.is_empty() {
             match self.edges {
+                _ if !self.parts.is_empty() => "partitions",
                 Edges::Blank => "nothing",
                 Edges::Written => "something unknown",
                 Edges::Unread => "not to be read by this user",
