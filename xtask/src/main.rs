@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod flash;
 mod image;
 mod lint;
 mod paths;
@@ -27,6 +28,8 @@ enum Verb {
     Setup(setup::Arguments),
     /// Build the image of a recipe
     Image(image::Arguments),
+    /// Write the image to a disk or a file, and prove it
+    Flash(flash::Arguments),
     /// Build the appliance and boot it in QEMU with its console here
     Run(run::Arguments),
     /// Build everything, boot it in QEMU, and play the main story to its end
@@ -54,6 +57,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
     match verb {
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Image(arguments) => image::run(&arguments),
+        Verb::Flash(arguments) => flash::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
