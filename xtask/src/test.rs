@@ -26,14 +26,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return process::run("cargo", &words);
     }
     process::run("cargo", &["test", "--workspace", "--locked"])?;
-    agent_on_this_host()?;
+    as_root("understudy-agent", "host")?;
+    as_root("os-flash", "host")?;
     demo::play(true)?;
     Ok(())
 }
 
-/// The agent's whole backups on loop devices: tracker, freeze, watchdog and iSCSI for real, as root.
-fn agent_on_this_host() -> Result<()> {
-    let program = built("understudy-agent", "host")?;
+/// What needs this host's kernel and root: the agent's whole backups on loop devices (tracker, freeze, watchdog and iSCSI for real), and
+/// flashing them.
+fn as_root(package: &str, test: &str) -> Result<()> {
+    let program = built(package, test)?;
     if nix::unistd::geteuid().is_root() {
         process::run(&program, &[])
     } else {

@@ -22,7 +22,6 @@
 //! ```
 
 mod bundle;
-mod bytes;
 mod development_keys;
 mod output;
 mod section;
@@ -31,15 +30,11 @@ mod write;
 pub mod block_hash_index;
 pub mod manifest;
 pub mod signature;
-pub mod verity;
 
 pub use bundle::{Bundle, BundleError, Layout, Problem, Verified};
-pub use bytes::{Digest, NotHex, Salt};
 pub use development_keys::{DevelopmentKeys, KeysError, development_keys};
+pub use dm_verity as verity;
+pub use dm_verity::{BLOCK, Digest, NotHex, Salt, Verity};
 pub use manifest::Manifest;
 pub use signature::{Signer, Trust};
-pub use verity::Verity;
 pub use write::{WriteError, write};
-
-/// Bytes of a block, of data as of hashes: RAUC uses no other size.
-pub const BLOCK: usize = 4096;

@@ -22,6 +22,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("clang", "compiling: BPF programs"),
     ("libbpf-dev", "compiling: BPF headers"),
     ("libiscsi-dev", "compiling: iSCSI initiator"),
+    ("libssl-dev", "compiling: signatures of updates"),
     ("pkg-config", "compiling"),
     ("qemu-utils", "tests: disks"),
     ("dbus", "tests: a private bus"),
@@ -30,6 +31,10 @@ const PACKAGES: &[(&str, &str)] = &[
     ("dosfstools", "tests: filesystems"),
     ("e2fsprogs", "tests: filesystems"),
     ("xfsprogs", "tests: filesystems"),
+    ("cryptsetup-bin", "tests: hash trees to compare with"),
+    ("openssl", "tests: signatures"),
+    ("rauc", "tests: bundles read by the real RAUC"),
+    ("squashfs-tools", "tests: bundles"),
 ];
 
 /// QEMU before this corrupts flags under Linux 6.12.

@@ -1,7 +1,6 @@
 //! How many blocks each level of a tree has and where it lies.
 
-use super::{FAN_OUT, VerityError};
-use crate::BLOCK;
+use crate::{BLOCK, FAN_OUT, VerityError};
 
 /// Sizes and places of a tree's levels, in blocks from the tree's start; the lowest level, next to the data, is 0.
 #[derive(Debug)]

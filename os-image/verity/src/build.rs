@@ -3,8 +3,7 @@
 use std::io::{Read, Seek, SeekFrom, Write};
 
 use super::levels::Levels;
-use super::{DATA, Hasher, TREE, VerityError};
-use crate::{BLOCK, Digest, Salt};
+use crate::{BLOCK, DATA, Digest, Hasher, Salt, TREE, VerityError};
 
 /// Hashes the first `data_size` bytes of `data`, writes their tree to `tree` from where it stands, and returns the
 /// root hash. `tree` then stands behind the tree.

@@ -8,16 +8,19 @@
 //! Data is streamed; of the tree one block a level is held.
 
 mod build;
+mod bytes;
 mod check;
 mod levels;
 
 pub use build::build;
+pub use bytes::{Digest, NotHex, Salt};
 pub use check::{copy_verified, verify};
 pub use levels::tree_size;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{BLOCK, Digest, Salt};
+/// Bytes of a block, of data as of hashes: no other size is in use.
+pub const BLOCK: usize = 4096;
 
 /// What authenticates data of a known size by its tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

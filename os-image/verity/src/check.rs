@@ -3,8 +3,7 @@
 use std::io::{Read, Seek, SeekFrom, Write};
 
 use super::levels::Levels;
-use super::{DATA, FAN_OUT, Hasher, TREE, Verity, VerityError};
-use crate::{BLOCK, Digest};
+use crate::{BLOCK, DATA, Digest, FAN_OUT, Hasher, TREE, Verity, VerityError};
 
 /// Checks all of `data` against `tree`, which is read from where it stands.
 ///
