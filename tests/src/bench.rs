@@ -160,5 +160,5 @@ fn call(appliance: &Appliance, service: &str, call: &str) -> anyhow::Result<Valu
         return Ok(Value::Null);
     }
     let answer: Value = serde_json::from_str(&text).with_context(|| format!("busctl printed {text}"))?;
-    Ok(answer["data"][0].clone())
+    Ok(answer["data"].clone())
 }

@@ -1,5 +1,8 @@
 //! Copies blocks of one disk to its target: reads, hashes, leaves out what the volume holds already, writes.
 
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
 use anyhow::Context;
 use understudy_direct_io::{Buffer, Device};
 use understudy_wire::{BLOCK, BlockHash, Bytes, block_hash, is_zeros};
@@ -11,6 +14,11 @@ use crate::link::MAX_RECORDS;
 
 /// Blocks in one request.
 pub const BATCH: u64 = REQUEST as u64 / BLOCK;
+
+/// Requests that are being read, or wait to be hashed, while others are on their way to the target.
+const AHEAD: usize = 3;
+
+const READER_GONE: &str = "the thread that reads the disk has ended";
 
 /// Where hashes of sent blocks go.
 pub type Recorder<'a> = Box<dyn FnMut(&[BlockHash]) -> anyhow::Result<()> + Send + 'a>;
@@ -34,7 +42,7 @@ pub enum Held<'a> {
 /// One disk on its way.
 pub struct Copier<'a> {
     /// The source.
-    pub device: Device,
+    pub device: Arc<Device>,
     target: Box<dyn BlockTarget + 'a>,
     record: Recorder<'a>,
     records: Vec<BlockHash>,
@@ -48,7 +56,7 @@ impl<'a> Copier<'a> {
     pub fn new(device: Device, target: Box<dyn BlockTarget + 'a>, record: Recorder<'a>) -> Self {
         let blocks = Bytes(device.size()).blocks();
         Self {
-            device,
+            device: Arc::new(device),
             target,
             record,
             records: Vec::with_capacity(MAX_RECORDS),
@@ -67,16 +75,41 @@ impl<'a> Copier<'a> {
         bytes_of(&self.sent, Bytes(self.device.size()))
     }
 
-    /// Reads and sends `blocks`, except those of which the volume still holds the same.
+    /// Reads and sends `blocks`, except those of which the volume still holds the same. While some are hashed and sent, the disk reads the
+    /// next.
     pub fn copy(&mut self, blocks: &BlockSet, held: Held, state: &State) -> anyhow::Result<()> {
-        for range in blocks.ranges(BATCH) {
-            state.check_wanted()?;
-            let mut buffer = self.target.buffer()?;
-            let len = self.bytes(range);
-            self.device.read(range.first * BLOCK, &mut buffer[..len])?;
-            self.send(range, buffer, held, state)?;
-        }
-        Ok(())
+        let device = Arc::clone(&self.device);
+        std::thread::scope(|scope| {
+            let (ask, asked) = channel::<(BlockRange, usize, Buffer)>();
+            let (give, read) = channel();
+            scope.spawn(move || {
+                for (range, len, mut buffer) in asked {
+                    let result = device.read(range.first * BLOCK, &mut buffer[..len]);
+                    if give.send((range, buffer, result)).is_err() {
+                        break;
+                    }
+                }
+            });
+            let mut ranges = blocks.ranges(BATCH);
+            let mut ahead = 0;
+            loop {
+                while ahead < AHEAD
+                    && let Some(range) = ranges.next()
+                {
+                    let next = (range, self.bytes(range), self.target.buffer()?);
+                    ask.send(next).ok().context(READER_GONE)?;
+                    ahead += 1;
+                }
+                if ahead == 0 {
+                    return Ok(());
+                }
+                let (range, buffer, result) = read.recv().context(READER_GONE)?;
+                ahead -= 1;
+                result?;
+                state.check_wanted()?;
+                self.send(range, buffer, held, state)?;
+            }
+        })
     }
 
     /// Sends blocks that were read before, at the instant.
@@ -119,16 +152,20 @@ impl<'a> Copier<'a> {
             let index = range.first + number;
             let bytes = self.bytes(BlockRange { first: index, count: 1 });
             let data = &buffer[(number * BLOCK) as usize..][..bytes];
+            let sent = self.sent.contains(index);
+            // Looked at before anything is hashed: most of a disk that is compared with zeros is zeros.
+            if !sent && matches!(held, Held::Zeros) && is_zeros(data) {
+                state.spare(bytes as u64);
+                continue;
+            }
             let hash = block_hash(data);
-            let same = match held {
-                _ if self.sent.contains(index) => false,
-                Held::Unknown => false,
-                Held::Zeros => is_zeros(data),
-                Held::Hashes { from, hashes } => {
-                    index.checked_sub(from).and_then(|at| hashes.get(at as usize)) == Some(&hash)
+            let held_hash = match held {
+                Held::Hashes { from, hashes } if !sent => {
+                    index.checked_sub(from).and_then(|at| hashes.get(at as usize))
                 }
+                _ => None,
             };
-            if same {
+            if held_hash == Some(&hash) {
                 state.spare(bytes as u64);
             } else {
                 needed.insert(number);
@@ -194,7 +231,7 @@ pub fn bytes_of(set: &BlockSet, size: Bytes) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use crate::iscsi::TargetError;
 
