@@ -49,6 +49,11 @@ impl Copies {
 pub fn copy(world: &World, images: &Images, rounds: usize, narrator: &Narrator) -> anyhow::Result<Copies> {
     ensure!(rounds > 0, "no round, no figure: ask for one at least");
     let (appliance, machine) = crate::story::boot_both(narrator, world, images)?;
+    // The scheduler withdraws, once, what it knows nothing of; that must be over.
+    appliance.shell.succeed(
+        "timeout 100 sh -c 'until journalctl -u understudy-scheduler | grep -q \"the catalogue matches\"; do sleep 1; done'",
+        COMMAND,
+    )?;
     // A resting disk, so that both copy the same.
     machine.shell.succeed("systemctl stop ledger-writer.service && sync", COMMAND)?;
     let size = machine.shell.succeed(&format!("blockdev --getsize64 {SOURCE}"), COMMAND)?;
