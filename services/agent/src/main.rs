@@ -55,8 +55,8 @@ enum Verb {
     /// Thaws file systems when the service cannot; systemd starts this.
     #[command(hide = true)]
     Watchdog,
-    /// Copies a disk or image to an iSCSI LUN that reads as zeros, to measure the engine; reads the CHAP secret from
-    /// standard input.
+    /// Copies the used blocks of a disk, or an image, to an iSCSI LUN that reads as zeros, to measure the engine; reads the CHAP
+    /// secret from standard input.
     #[command(hide = true)]
     Copy {
         /// Disk or image.
@@ -116,7 +116,8 @@ fn act(cli: Cli) -> anyhow::Result<()> {
                 chap: Some((user, secret.trim().to_owned())),
                 patience: Duration::from_secs(60),
             };
-            let stats = understudy_agent::backup::copy_disk(&source, address)?;
+            let disks = Inventories::open(Root::system(), Box::new(Blkid), &state()?)?.collect()?.disks;
+            let stats = understudy_agent::backup::copy_disk(&source, &disks, address)?;
             println!("{} bytes, {} sent, {:.3} s", stats.size.0, stats.sent.0, stats.time.as_secs_f64());
         }
     }
