@@ -9,7 +9,7 @@ use crate::{Deadline, Error, Result};
 
 /// A shell that was not there yet did not get what was typed; ask again this often.
 const ONE_TRY: Duration = Duration::from_secs(3);
-const INTERRUPT: &str = "\x03";
+const INTERRUPT: &[u8] = b"\x03";
 /// Forgets a half-typed line.
 const KILL_LINE: &str = "\x15";
 
@@ -40,7 +40,7 @@ pub struct Output {
 impl Shell {
     pub(super) fn begin(console: Console, deadline: Deadline) -> Result<Shell> {
         let shell = Shell { console, state: Mutex::new(State::AtPrompt) };
-        shell.greet("", deadline)?;
+        shell.greet(deadline)?;
         shell.run("true", deadline)?;
         Ok(shell)
     }
@@ -55,7 +55,7 @@ impl Shell {
             Error::Asked(format!("`{command}` cannot be typed: {:?} would be taken as a key", refused.0))
         })?;
         if *state == State::Lost {
-            self.greet(INTERRUPT, deadline)?;
+            self.greet(deadline)?;
             *state = State::AtPrompt;
         }
         for line in lines {
@@ -65,20 +65,19 @@ impl Shell {
         let ended = self.console.wait_for(&waiting_for, deadline, |text, old| frame.find(text, old));
         if ended.is_err() {
             *state = State::Lost;
-            let _ = self.console.send(INTERRUPT.as_bytes());
+            let _ = self.console.send(INTERRUPT);
         }
         let (status, stdout) = ended?;
         Ok(Output { status, stdout })
     }
 
-    /// Types until the shell answers; then makes it quiet. `first` is typed before every try: an interrupt that comes while a shell
-    /// is just starting a command is lost.
-    fn greet(&self, first: &str, deadline: Deadline) -> Result<()> {
+    /// Types until the shell answers; then makes it quiet.
+    fn greet(&self, deadline: Deadline) -> Result<()> {
         let frame = Frame::new();
         let ready = frame.ready();
         let found = |text: &str, _| text.find(&ready).map(|at| ((), at + ready.len()));
         loop {
-            self.type_line(&format!("{first}{KILL_LINE}{}", frame.greeting()))?;
+            self.type_line(&format!("{KILL_LINE}{}", frame.greeting()))?;
             let one_try = deadline.at_most(ONE_TRY);
             match self.console.wait_for("a shell's answer", one_try, found) {
                 Ok(()) => break,
