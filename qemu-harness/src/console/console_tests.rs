@@ -14,12 +14,14 @@ fn scripted() -> (Console, UnixStream) {
     (Console::open("box ttyS0".to_owned(), ours, "/run/box/ttyS0.log".into()).unwrap(), theirs)
 }
 
-/// A console with a shell behind a real line discipline: echo on, prompts, and a noisy start.
+/// A console with a shell behind a real line discipline: echo on, prompts, and a noisy start. Tests that run in the background of a
+/// script have SIGINT ignored, and all below them would.
 fn with_shell(shell: &str) -> (Console, std::process::Child) {
     let (ours, theirs) = UnixStream::pair().unwrap();
+    let shell = format!("exec env --default-signal=INT {shell}");
     let (input, output) = (theirs.try_clone().unwrap(), theirs);
     let child = Command::new("script")
-        .args(["-q", "-f", "-E", "always", "-c", shell, "/dev/null"])
+        .args(["-q", "-f", "-E", "always", "-c", &shell, "/dev/null"])
         .env("PS1", "\\e[1mroot@box\\e[m:~# ")
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(input)))
         .stdout(Stdio::from(std::os::fd::OwnedFd::from(output)))
