@@ -91,7 +91,9 @@ fn agent_killed(cast: &mut Cast<'_>) -> anyhow::Result<()> {
 fn scheduler_killed(cast: &mut Cast<'_>) -> anyhow::Result<()> {
     start_a_long_one(cast, "scheduler-killed")?;
     cast.appliance.shell.succeed("systemctl kill -s KILL understudy-scheduler.service", COMMAND)?;
-    // The agent copies on; the scheduler comes back, finds the LUN published, and takes the job up again.
+    // The agent copies on; the scheduler comes back, finds the LUN published, and takes the job up again. Until then nobody answers.
+    let back = "timeout 60 sh -c 'until systemctl is-active -q understudy-scheduler; do sleep 0.2; done'";
+    cast.appliance.shell.succeed(back, COMMAND)?;
     backups::take(cast, "scheduler-killed", "changed")?;
     nothing_published(cast)
 }
