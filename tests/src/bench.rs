@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::appliance::{self, Appliance};
@@ -19,28 +19,32 @@ const INITIATOR: &str = "iqn.2026-11.org.understudy.bench:machine";
 const SOURCE: &str = "/dev/vda";
 
 /// What was measured.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Copies {
-    /// 1.
-    pub version: u32,
     /// Size of the disk that was copied, in bytes.
     pub disk_bytes: u64,
     /// Seconds each of our copies took, login included.
     pub agent_seconds: Vec<f64>,
     /// Seconds each of the rival's took, login included.
     pub qemu_img_seconds: Vec<f64>,
-    /// Median of the agent's seconds over the rival's, pair by pair: below 1, the agent is faster.
-    pub ratio: f64,
 }
 
 impl Copies {
+    /// Median of the agent's seconds over the rival's, pair by pair: below 1, the agent is faster.
+    pub fn ratio(&self) -> f64 {
+        let pairs = self.agent_seconds.iter().zip(&self.qemu_img_seconds);
+        let mut ratios: Vec<f64> = pairs.map(|(ours, theirs)| ours / theirs).collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
     /// For people.
     pub fn table(&self) -> String {
         let mut text = format!("{:<8}{:>12}{:>12}{:>8}\n", "round", "agent s", "qemu-img s", "ratio");
         for (round, (ours, theirs)) in self.agent_seconds.iter().zip(&self.qemu_img_seconds).enumerate() {
             let _ = writeln!(text, "{:<8}{ours:>12.1}{theirs:>12.1}{:>8.2}", round + 1, ours / theirs);
         }
-        let _ = writeln!(text, "median ratio {:.2} (below 1, the agent is faster)", self.ratio);
+        let _ = writeln!(text, "median ratio {:.2} (below 1, the agent is faster)", self.ratio());
         text
     }
 }
@@ -58,8 +62,7 @@ pub fn copy(world: &World, images: &Images, rounds: usize, narrator: &Narrator) 
     machine.shell.succeed("systemctl stop ledger-writer.service && sync", COMMAND)?;
     let size = machine.shell.succeed(&format!("blockdev --getsize64 {SOURCE}"), COMMAND)?;
     let disk_bytes = size.trim().parse().with_context(|| format!("the size of {SOURCE} is {size:?}"))?;
-    let mut result =
-        Copies { version: 1, disk_bytes, agent_seconds: vec![], qemu_img_seconds: vec![], ratio: 0.0 };
+    let mut result = Copies { disk_bytes, agent_seconds: vec![], qemu_img_seconds: vec![] };
     for round in 1..=rounds {
         for ours in [true, false] {
             let name = if ours { "the agent" } else { "qemu-img" };
@@ -76,14 +79,6 @@ pub fn copy(world: &World, images: &Images, rounds: usize, narrator: &Narrator) 
             if ours { result.agent_seconds.push(seconds) } else { result.qemu_img_seconds.push(seconds) }
         }
     }
-    let mut ratios: Vec<f64> = result
-        .agent_seconds
-        .iter()
-        .zip(&result.qemu_img_seconds)
-        .map(|(ours, theirs)| ours / theirs)
-        .collect();
-    ratios.sort_by(f64::total_cmp);
-    result.ratio = ratios[ratios.len() / 2];
     Ok(result)
 }
 

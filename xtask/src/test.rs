@@ -35,7 +35,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// What needs this host's kernel and root: the agent's whole backups on loop devices (tracker, freeze, watchdog and iSCSI for real), and
 /// flashing them.
 fn as_root(package: &str, test: &str) -> Result<()> {
-    let program = built(package, test)?;
+    let program = built(package, test, &[])?;
     if nix::unistd::geteuid().is_root() {
         process::run(&program, &[])
     } else {
@@ -44,9 +44,10 @@ fn as_root(package: &str, test: &str) -> Result<()> {
 }
 
 /// Builds a test without running it, and gives its program.
-fn built(package: &str, test: &str) -> Result<String> {
+pub fn built(package: &str, test: &str, options: &[&str]) -> Result<String> {
     let output = Command::new("cargo")
         .args(["test", "--locked", "-p", package, "--test", test, "--no-run", "--message-format=json"])
+        .args(options)
         .current_dir(paths::workspace())
         .stderr(std::process::Stdio::inherit())
         .output()

@@ -24,6 +24,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("libiscsi-dev", "compiling: iSCSI initiator"),
     ("libssl-dev", "compiling: signatures of updates"),
     ("pkg-config", "compiling"),
+    ("qemu-block-extra", "benches: qemu-img over iSCSI"),
     ("qemu-utils", "tests: disks"),
     ("dbus", "tests: a private bus"),
     ("tgt", "tests: an iSCSI target"),
@@ -78,7 +79,7 @@ fn qemu(host: &Host, update: Vec<String>) -> Result<Option<Step>> {
         None => format!("QEMU {major}.{minor} or newer"),
     };
     let install = "apt-get install --yes --no-install-recommends";
-    let packages = "qemu-system-x86 qemu-utils";
+    let packages = "qemu-system-x86 qemu-utils qemu-block-extra";
     if host.codename != "bookworm" {
         return Ok(Some(Step { why, commands: vec![update, words(&format!("{install} {packages}"))] }));
     }

@@ -12,7 +12,7 @@ use understudy_wire::{Bytes, Disk, DiskId, Partition};
 
 use crate::shell::{run, try_run};
 
-const MIB: u64 = 1 << 20;
+pub const MIB: u64 = 1 << 20;
 
 /// A mounted loop device.
 pub struct TestDisk {
@@ -23,9 +23,9 @@ pub struct TestDisk {
 }
 
 impl TestDisk {
-    /// A disk with ext4 all over it.
-    pub fn ext4(folder: &Path) -> Self {
-        let size = Bytes(384 * MIB);
+    /// A disk of `size` bytes with ext4 all over it.
+    pub fn ext4(folder: &Path, size: u64) -> Self {
+        let size = Bytes(size);
         let (image, node) = attach(folder, "ext4", size);
         run("mkfs.ext4", ["-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", &node]);
         let mut one = Self::mounted(folder, "ext4", image, node.clone(), &node, size);
@@ -80,6 +80,11 @@ impl TestDisk {
             mounted_at: Vec::new(),
         };
         Self { disk, image, mount, node }
+    }
+
+    /// The whole disk.
+    pub fn node(&self) -> PathBuf {
+        PathBuf::from(&self.node)
     }
 
     /// Copies the disk as it is this moment; only sensible while it is frozen.

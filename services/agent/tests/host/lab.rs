@@ -14,7 +14,7 @@ use understudy_agent::link::Link;
 use understudy_agent::tracker::Tracker;
 use understudy_wire::{BLOCK, Bytes, Disk, Firmware, Inventory, Kind, Order, Report};
 
-use crate::disks::{TestDisk, Writer};
+use crate::disks::{MIB, TestDisk, Writer};
 use crate::local_box::LocalBox;
 use crate::port::InstantPort;
 use crate::target::Target;
@@ -69,7 +69,7 @@ impl Lab {
     pub fn new() -> Self {
         // On a disk, because a loop device on memory would be no test of anything that writes out.
         let folder = tempfile::Builder::new().prefix("understudy-agent-").tempdir_in("/var/tmp").unwrap();
-        let disks = vec![TestDisk::ext4(folder.path()), TestDisk::xfs(folder.path())];
+        let disks = vec![TestDisk::ext4(folder.path(), 384 * MIB), TestDisk::xfs(folder.path())];
         let local = LocalBox::new(folder.path(), &disks);
         let target = Target::start(&local.volumes());
         let pins = Pins(PathBuf::from(format!("/sys/fs/bpf/understudy-test-{}", std::process::id())));

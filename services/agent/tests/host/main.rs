@@ -1,8 +1,10 @@
 //! The backup engine on this host: real block devices, file systems, BPF programs, iSCSI, freezes. Needs root; what is
 //! missing is a failure, never a skip. `cargo test -p understudy-agent --test host [-- PART OF A NAME]`.
+//! With `bench ROUNDS` instead it measures, see [`bench`].
 
 #![allow(clippy::unwrap_used)] // a test all over, which clippy cannot know without libtest
 
+mod bench;
 mod cases;
 mod child;
 mod disks;
@@ -39,6 +41,10 @@ fn main() -> ExitCode {
         eprintln!("this host cannot run the agent's tests: {missing}");
         return ExitCode::FAILURE;
     }
+    if let ["bench", rounds] = names.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        bench::main(rounds.parse().expect("a number of rounds"));
+        return ExitCode::SUCCESS;
+    }
     let mut failed = Vec::new();
     for (name, case) in
         cases::ALL.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|part| name.contains(part)))
@@ -73,6 +79,7 @@ fn host_can_serve() -> Result<(), String> {
         ("mkfs.xfs", "-V", "xfsprogs"),
         ("tgtd", "--version", "tgt"),
         ("tgtadm", "--version", "tgt"),
+        ("qemu-img", "--version", "qemu-utils"),
     ] {
         shell::try_run(program, [option]).map_err(|error| format!("{error}; install {package}"))?;
     }
