@@ -36,6 +36,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("openssl", "tests: signatures"),
     ("rauc", "tests: bundles read by the real RAUC"),
     ("squashfs-tools", "tests: bundles"),
+    ("systemd", "lint: what units may do"),
 ];
 
 /// QEMU before this corrupts flags under Linux 6.12.
