@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use rauc_bundle::block_hash_index::BlockHashIndex;
+
 use crate::apt::Mirrors;
 use crate::cache::{Cache, Stage, StageReport};
 use crate::command::Log;
@@ -12,9 +14,12 @@ use crate::key::Key;
 use crate::recipe::{Output, Recipe};
 use crate::service::Contribution;
 use crate::stages::filesystem::Additions;
+use crate::stages::payload::Payload;
 use crate::stages::programs::Linking;
+use crate::stages::slot::SlotImages;
 use crate::stages::{
-    Context, base, deb, disk, emulator, filesystem, firmware, initramfs, modules, programs, root, tools,
+    Context, base, deb, disk, emulator, filesystem, firmware, initramfs, modules, payload, programs, root,
+    slot, tools,
 };
 use crate::workspace::{Crate, Workspace};
 
@@ -24,6 +29,7 @@ pub struct Builder {
     cache: Cache,
     workspace: Workspace,
     mirrors: Mirrors,
+    keyring: Option<PathBuf>,
 }
 
 /// A finished image. Its files lie in the cache and are read-only: boot a copy or an overlay.
@@ -67,7 +73,13 @@ impl Builder {
         let log = Log(cache.persistent("logs")?.join("workspace.log"));
         let _ = std::fs::remove_file(&log.0);
         let workspace = Workspace::open(workspace, &log)?;
-        Ok(Self { cache, workspace, mirrors: Mirrors::of_host() })
+        Ok(Self { cache, workspace, mirrors: Mirrors::of_host(), keyring: None })
+    }
+
+    /// With the certificates (PEM) that updates of the images must be signed by.
+    pub fn with_keyring(mut self, keyring: PathBuf) -> Self {
+        self.keyring = Some(keyring);
+        self
     }
 
     /// Builds the recipe in `file`, or reuses what is up to date.
@@ -139,7 +151,28 @@ impl Builder {
         Ok(image(recipe, &stage, &stage, false))
     }
 
+    /// What an update bundle of the recipe in `file` carries.
+    pub fn payload(&self, file: &Path) -> Result<Payload> {
+        let recipe = Recipe::load(file)?;
+        let context = self.context(&recipe.release)?;
+        let root = root::stage(&context, &recipe)?;
+        let (_, slot) = self.slot(&context, &recipe, &root)?;
+        payload::stage(&context, &recipe, &slot)
+    }
+
+    /// The block hash indexes of a bundle, in the order of a payload's.
+    pub fn indexes_of(&self, release: &str, bundle: &Path) -> Result<Vec<BlockHashIndex>> {
+        payload::indexes_of(&self.context(release)?, bundle)
+    }
+
     fn disk(&self, context: &Context, recipe: &Recipe, root: &Stage) -> Result<Image> {
+        let (base, slot) = self.slot(context, recipe, root)?;
+        let disk = disk::stage(context, recipe, &root::kernel_of(root, recipe)?, &slot)?;
+        Ok(image(recipe, &disk, &base, true))
+    }
+
+    /// The base, for its kernel, and the images that fill a slot.
+    fn slot(&self, context: &Context, recipe: &Recipe, root: &Stage) -> Result<(Stage, SlotImages)> {
         let mut included = Vec::new();
         for include in &recipe.include {
             let other = Recipe::load(&include.recipe)?;
@@ -150,12 +183,24 @@ impl Builder {
         }
         let modules = modules::stage(context, recipe, root)?;
         let base = base::stage(context, recipe, root, modules.as_ref())?;
-        let (services, services_key) = self.services(context, recipe)?;
+        let (mut services, mut services_key) = self.services(context, recipe)?;
+        if let Some(to) = &recipe.keyring {
+            let keyring = self.keyring.as_ref().ok_or_else(|| {
+                Error::content(
+                    &recipe.name,
+                    "its updates have to be signed, and no keyring was given to the builder",
+                    "make development keys with `cargo xtask keys`, or give --keyring FILE",
+                )
+            })?;
+            let text = std::fs::read_to_string(keyring).at("read", keyring)?;
+            services_key = services_key.value("keyring", &text);
+            services.overlay.text(to, text);
+        }
         let debs = self.debs(context, recipe)?;
         let additions = Additions { services, services_key, debs, included };
         let filesystem = filesystem::stage(context, recipe, &base, additions)?;
-        let disk = disk::stage(context, recipe, &root::kernel_of(root, recipe)?, &base, &filesystem)?;
-        Ok(image(recipe, &disk, &base, true))
+        let slot = slot::stage(context, recipe, &base, &filesystem)?;
+        Ok((base, slot))
     }
 
     /// Compiles the services and collects what their folders hold.

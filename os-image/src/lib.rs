@@ -25,3 +25,4 @@ pub use apt::Mirrors;
 pub use builder::{Builder, Firmware, Image};
 pub use cache::StageReport;
 pub use error::{Error, Result};
+pub use stages::payload::Payload;

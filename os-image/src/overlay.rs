@@ -15,7 +15,7 @@ pub struct Overlay(BTreeMap<String, Source>);
 #[derive(Debug, Clone)]
 enum Source {
     File { path: PathBuf, executable: bool },
-    Text(String),
+    Text { text: String, executable: bool },
     Symlink(PathBuf),
 }
 
@@ -29,7 +29,12 @@ impl Overlay {
 
     /// Adds a text file.
     pub fn text(&mut self, to: impl Into<String>, text: impl Into<String>) {
-        self.insert(to, Source::Text(text.into()));
+        self.insert(to, Source::Text { text: text.into(), executable: false });
+    }
+
+    /// Adds a script.
+    pub fn program(&mut self, to: impl Into<String>, text: impl Into<String>) {
+        self.insert(to, Source::Text { text: text.into(), executable: true });
     }
 
     /// Adds all of a folder.
@@ -72,20 +77,21 @@ impl Overlay {
             let target = dir.join(to);
             let parent = target.parent().unwrap_or(dir);
             create_dir_all_0755(dir, parent)?;
-            let mode = match source {
+            let executable = match source {
                 Source::Symlink(link) => {
                     std::os::unix::fs::symlink(link, &target).at("create", &target)?;
                     continue;
                 }
-                Source::Text(text) => {
+                Source::Text { text, executable } => {
                     std::fs::write(&target, text).at("write", &target)?;
-                    0o644
+                    *executable
                 }
                 Source::File { path, executable } => {
                     std::fs::copy(path, &target).at("copy", path)?;
-                    if *executable { 0o755 } else { 0o644 }
+                    *executable
                 }
             };
+            let mode = if executable { 0o755 } else { 0o644 };
             std::fs::set_permissions(&target, std::fs::Permissions::from_mode(mode)).at("chmod", &target)?;
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use qemu_harness::{Bytes, Deadline, Disk, Network, Shell, Vm, VmBuilder};
+use qemu_harness::{Bytes, Deadline, Disk, Mac, Network, Shell, UserNic, Vm, VmBuilder};
 use serde_json::Value;
 
 use crate::world::{Images, World};
@@ -28,21 +28,62 @@ pub struct Appliance {
     pub shell: Shell,
     /// Power on until it said that it is ready, in seconds.
     pub ready_seconds: f64,
+    /// Whether it has a second network card, through which it finds what this host serves at 10.0.2.2.
+    outside: bool,
 }
 
 impl Appliance {
     /// Boots the image with two empty data disks and the configuration disk, and waits until it says it is ready.
     pub fn boot(world: &World, images: &Images) -> anyhow::Result<Self> {
-        let begin = Instant::now();
-        let vm = Self::with_disk("appliance", images, Disk::blank(DATA_DISK))
+        Self::launch(Self::on_network(world, images), world, false)
+    }
+
+    /// The same, with a way out of the private network.
+    pub fn boot_with_outside(world: &World, images: &Images) -> anyhow::Result<Self> {
+        let outside = UserNic::new(Mac::numbered(0x30)).outbound();
+        Self::launch(Self::on_network(world, images).user_nic(outside), world, true)
+    }
+
+    fn on_network(world: &World, images: &Images) -> VmBuilder {
+        Self::with_disk("appliance", images, Disk::blank(DATA_DISK))
             .disk(Disk::blank(SCRATCH_DISK).named(SCRATCH).serial(SCRATCH))
             .nic(&world.network, world.appliance_mac)
-            .launch(&world.run_dir)?;
-        let said = first_words(&vm)?;
-        ensure!(said.contains("is ready at"), "the appliance says: {said}");
-        let ready_seconds = begin.elapsed().as_secs_f64();
-        let shell = vm.virtio_console().shell(Deadline::seconds(120))?;
-        Ok(Self { vm, shell, ready_seconds })
+    }
+
+    fn launch(vm: VmBuilder, world: &World, outside: bool) -> anyhow::Result<Self> {
+        let begin = Instant::now();
+        let vm = vm.launch(&world.run_dir)?;
+        let shell = ready(&vm)?;
+        let appliance = Self { vm, shell, ready_seconds: begin.elapsed().as_secs_f64(), outside };
+        appliance.open_outside()?;
+        Ok(appliance)
+    }
+
+    /// The box's settings know one network card; the one for tests is brought up by hand, after every start.
+    fn open_outside(&self) -> anyhow::Result<()> {
+        if self.outside {
+            let command = "ip link set eth1 up && ip address replace 10.0.2.15/24 dev eth1";
+            self.shell.succeed(command, COMMAND)?;
+        }
+        Ok(())
+    }
+
+    /// Reboots in good order, and waits until the box is ready again.
+    pub fn reboot(&mut self) -> anyhow::Result<()> {
+        self.vm.virtio_console().send_line("systemctl reboot")?;
+        self.restarted()
+    }
+
+    /// Switches on again after a power cut.
+    pub fn power_on(&mut self) -> anyhow::Result<()> {
+        self.vm.relaunch()?;
+        self.restarted()
+    }
+
+    /// Waits until the box is ready after a restart.
+    pub fn restarted(&mut self) -> anyhow::Result<()> {
+        self.shell = ready(&self.vm)?;
+        self.open_outside()
     }
 
     /// Boots another box, on a network of its own, whose first data disk is the raw image `data_disk`, and gives what it says of itself.
@@ -59,7 +100,9 @@ impl Appliance {
             "version = 1\nhost_name = \"backstage\"\ntime_zone = \"Etc/UTC\"\n\n[network]\naddress = \"{ADDRESS}/24\"\n\n\
              [pool]\nlayout = \"mirror\"\ndisks = [\"data-a\", \"data-b\"]\n"
         );
-        let mut vm = Vm::build(name).memory(Bytes::mib(5120)).cpus(2);
+        // A box has a watchdog, and a system that hangs is reset by it.
+        let watchdog = ["-device", "i6300esb", "-action", "watchdog=reset"];
+        let mut vm = Vm::build(name).memory(Bytes::mib(5120)).cpus(2).qemu_args(watchdog);
         if let Some(emulator) = &images.emulator {
             // One processor: with two, QEMU's emulated SVM damaged a stand-in or the appliance in three of four runs.
             vm = vm.emulator(emulator).cpus(1);
@@ -172,12 +215,18 @@ impl Appliance {
         Ok(())
     }
 
-    /// What the journal has of our services, for a failure.
+    /// What the journal has of this boot, for a failure.
     pub fn save_journal(&self, to: &Path) -> anyhow::Result<()> {
-        let text =
-            self.shell.succeed("journalctl --no-pager -b -u 'understudy-*' | tail -n 3000", COMMAND)?;
+        let text = self.shell.succeed("journalctl --no-pager -b | tail -n 4000", COMMAND)?;
         std::fs::write(to, text).with_context(|| format!("cannot write {}", to.display()))
     }
+}
+
+/// Waits until a box says that it is ready, and takes root's shell.
+fn ready(vm: &Vm) -> anyhow::Result<Shell> {
+    let said = first_words(vm)?;
+    ensure!(said.contains("is ready at"), "the appliance says: {said}");
+    Ok(vm.virtio_console().shell(Deadline::seconds(120))?)
 }
 
 /// What a box says on its serial line once it has tried to set itself up.

@@ -52,7 +52,7 @@ impl Copies {
 /// Boots both machines and copies the machine's system disk `rounds` times with each program, to a new volume each time.
 pub fn copy(world: &World, images: &Images, rounds: usize, narrator: &Narrator) -> anyhow::Result<Copies> {
     ensure!(rounds > 0, "no round, no figure: ask for one at least");
-    let (appliance, machine) = crate::story::boot_both(narrator, world, images)?;
+    let (appliance, machine) = crate::story::boot_both(narrator, world, images, Appliance::boot)?;
     // The scheduler withdraws, once, what it knows nothing of; that must be over.
     appliance.shell.succeed(
         "timeout 100 sh -c 'until journalctl -u understudy-scheduler | grep -q \"the catalogue matches\"; do sleep 1; done'",
@@ -71,8 +71,9 @@ pub fn copy(world: &World, images: &Images, rounds: usize, narrator: &Narrator) 
                 let command = if ours { lun.agent() } else { lun.qemu_img() };
                 machine.shell.succeed(&format!("printf %s '{}' > /run/secret", lun.secret), COMMAND)?;
                 let begin = Instant::now();
-                machine.shell.succeed(&command, COPY)?;
+                let said = machine.shell.succeed(&command, COPY)?;
                 let seconds = begin.elapsed().as_secs_f64();
+                said.lines().last().into_iter().for_each(|line| narrator.note(line));
                 lun.check_and_withdraw(&appliance, &machine)?;
                 Ok(seconds)
             })?;

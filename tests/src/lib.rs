@@ -8,4 +8,5 @@ pub mod narrate;
 pub mod proof;
 pub mod report;
 pub mod story;
+pub mod update;
 pub mod world;

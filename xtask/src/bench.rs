@@ -50,7 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn copy_in_machines(rounds: usize, out: &Path) -> Result<Copies> {
     let narrator = Narrator::new();
     let images =
-        narrator.step("build the images", || Images::build(paths::workspace(), &paths::builder()?))?;
+        narrator.step("build the images", || Images::build(paths::workspace(), &paths::builder(None)?))?;
     let world = World::new(&out.join("run"))?;
     understudy_tests::bench::copy(&world, &images, rounds, &narrator)
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use understudy_tests::narrate::Narrator;
 use understudy_tests::story;
 
-use crate::{paths, setup};
+use crate::{keys, paths, setup};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -57,6 +57,7 @@ pub fn play(faults: bool) -> Result<story::Stage> {
     let options = story::Options {
         workspace: paths::workspace().to_owned(),
         cache: paths::cache()?,
+        keyring: keys::keyring(None)?,
         out: paths::workspace().join("target/demo"),
         faults,
     };

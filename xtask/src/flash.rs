@@ -109,7 +109,7 @@ fn image(arguments: &Arguments) -> Result<Image> {
         return Ok(Image::open(image)?);
     }
     setup::ensure(&arguments.consent)?;
-    let built = paths::builder()?.build(&arguments.recipe)?;
+    let built = paths::builder(None)?.build(&arguments.recipe)?;
     let disk = built.disk.with_context(|| format!("recipe {} makes no disk to boot", built.name))?;
     Ok(Image::open(&disk)?)
 }

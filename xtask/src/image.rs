@@ -11,13 +11,16 @@ pub struct Arguments {
     /// The recipe's file
     #[arg(default_value = "recipes/appliance.toml")]
     recipe: PathBuf,
+    /// Certificates that updates must be signed by, PEM [default: the development keys]
+    #[arg(long)]
+    keyring: Option<PathBuf>,
     #[command(flatten)]
     consent: setup::Consent,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     setup::ensure(&arguments.consent)?;
-    let builder = paths::builder()?;
+    let builder = paths::builder(arguments.keyring.as_deref())?;
     let image = builder.build(&arguments.recipe)?;
     println!("{} in {:.0} s", image.name, image.seconds);
     let files =
@@ -37,7 +40,7 @@ fn size_on_disk(path: &Path) -> Result<String> {
     Ok(mebibytes(path.metadata()?.blocks() * 512))
 }
 
-fn mebibytes(bytes: u64) -> String {
+pub fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
@@ -64,7 +67,8 @@ mod tests {
             let open = recipe.files.iter().any(|folder| folder.ends_with("root-console/files"));
             assert_eq!(
                 open,
-                ["appliance-qemu", "machine-debian"].contains(&recipe.name.as_str()),
+                ["appliance-next", "appliance-qemu", "appliance-unhealthy", "machine-debian"]
+                    .contains(&recipe.name.as_str()),
                 "{}",
                 recipe.name
             );

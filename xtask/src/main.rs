@@ -1,15 +1,18 @@
 //! Every command a person types: `cargo xtask VERB`. A verb is a file; alone, this lists them.
 
 mod bench;
+mod bundle;
 mod demo;
 mod flash;
 mod image;
+mod keys;
 mod lint;
 mod paths;
 mod process;
 mod run;
 mod setup;
 mod test;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -28,6 +31,10 @@ enum Verb {
     Setup(setup::Arguments),
     /// Build the image of a recipe
     Image(image::Arguments),
+    /// Write a signed update bundle, say what a box downloads of it, or look into one
+    Bundle(bundle::Arguments),
+    /// Make keys that sign updates for development
+    Keys(keys::Arguments),
     /// Write the image to a disk or a file, and prove it
     Flash(flash::Arguments),
     /// Build the appliance and boot it in QEMU with its console here
@@ -36,6 +43,8 @@ enum Verb {
     Demo(demo::Arguments),
     /// Figures against rivals, in the same run, as ratios
     Bench(bench::Arguments),
+    /// Long campaigns: power cuts at random moments
+    Torture(torture::Arguments),
     /// Everything CI checks
     Test(test::Arguments),
     /// Formatting and lints, warnings refused
@@ -57,10 +66,13 @@ fn run(verb: Verb) -> anyhow::Result<()> {
     match verb {
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Image(arguments) => image::run(&arguments),
+        Verb::Bundle(arguments) => bundle::run(&arguments),
+        Verb::Keys(arguments) => keys::run(&arguments),
         Verb::Flash(arguments) => flash::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
+        Verb::Torture(arguments) => torture::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Lint => lint::run(),
     }

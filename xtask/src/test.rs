@@ -1,22 +1,69 @@
-//! `cargo xtask test`: what CI runs.
+//! `cargo xtask test`: what CI runs; with `--all`, also what takes too long for that.
 
-use std::process::Command;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{demo, lint, paths, process, setup};
+use understudy_tests::narrate::Narrator;
+use understudy_tests::update;
+use understudy_tests::world::Images;
+
+use crate::{demo, keys, lint, paths, process, setup};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Leave out what boots virtual machines or needs root: lints, unit tests, services on a private bus
     #[arg(long)]
     fast: bool,
+    /// Also what takes longer than CI should
+    #[arg(long, conflicts_with = "fast")]
+    all: bool,
+    /// Only this part of what boots virtual machines
+    #[arg(long, conflicts_with_all = ["fast", "all"])]
+    only: Option<Part>,
     #[command(flatten)]
     consent: setup::Consent,
 }
 
+/// What needs images, mostly to boot them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Nothing is booted: builds what the story boots
+    Images,
+    /// The main story, with what goes wrong
+    Story,
+    /// Updates: refused, installed, found unhealthy
+    Update,
+}
+
+impl Part {
+    fn play(self) -> Result<()> {
+        match self {
+            Self::Images => Images::build(paths::workspace(), &paths::builder(None)?).map(drop),
+            Self::Story => demo::play(true).map(drop),
+            Self::Update => update::play(&update_options("update")?, &Narrator::new()),
+        }
+    }
+}
+
+/// Where updates are tried, and with what; `folder` is one of `target`.
+pub fn update_options(folder: &str) -> Result<update::Options> {
+    Ok(update::Options {
+        workspace: paths::workspace().to_owned(),
+        cache: paths::cache()?,
+        keys: keys::development()?,
+        out: paths::workspace().join("target").join(folder),
+    })
+}
+
 pub fn run(arguments: &Arguments) -> Result<()> {
     setup::ensure(&arguments.consent)?;
+    if let Some(part) = arguments.only {
+        return part.play();
+    }
+    let images = (!arguments.fast).then(ImagesAhead::begin).transpose()?;
     lint::run()?;
     if arguments.fast {
         // The harness's own tests and those of the QEMU runner boot small guests.
@@ -28,8 +75,50 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     process::run("cargo", &["test", "--workspace", "--locked"])?;
     as_root("understudy-agent", "host")?;
     as_root("os-flash", "host")?;
-    demo::play(true)?;
-    Ok(())
+    images.into_iter().try_for_each(ImagesAhead::wait)?;
+    Part::Story.play()?;
+    if arguments.all { Part::Update.play() } else { Ok(()) }
+}
+
+/// Builds the images while lints and tests leave processors idle. What goes wrong with it is seen later: whoever needs an image builds it, or
+/// finds it built.
+struct ImagesAhead {
+    process: Child,
+    log: PathBuf,
+}
+
+impl ImagesAhead {
+    fn begin() -> Result<Self> {
+        let folder = paths::workspace().join("target");
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let log = folder.join("images.log");
+        let output = File::create(&log).with_context(|| format!("cannot make {}", log.display()))?;
+        let process = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "nice", "-n", "10"])
+            .arg(std::env::current_exe()?)
+            .args(["test", "--yes", "--only", "images"])
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .context("cannot start setpriv of Debian's util-linux")?;
+        eprintln!("# images are built meanwhile; the log is {}", log.display());
+        Ok(Self { process, log })
+    }
+
+    fn wait(mut self) -> Result<()> {
+        eprintln!("# waiting for the images; the log is {}", self.log.display());
+        self.process.wait().context("cannot wait for the images")?;
+        Ok(())
+    }
+}
+
+impl Drop for ImagesAhead {
+    fn drop(&mut self) {
+        // Whoever did not wait has failed, and needs no images.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// What needs this host's kernel and root: the agent's whole backups on loop devices (tracker, freeze, watchdog and iSCSI for real), and

@@ -7,6 +7,9 @@ const RECIPE: &[&str] = &[
     "inherit",
     "name",
     "vendor",
+    "version",
+    "compatible",
+    "keyring",
     "release",
     "components",
     "output",
@@ -26,6 +29,7 @@ const RECIPE: &[&str] = &[
     "hostname",
     "cmdline",
     "program",
+    "verity",
     "partitions",
     "disks",
 ];
@@ -35,7 +39,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("include", &["recipe", "to"]),
     ("users", &["name", "home", "shell", "groups"]),
     ("program", &["service", "bin"]),
-    ("partitions", &["label", "type", "size", "filesystem", "content"]),
+    ("partitions", &["label", "type", "size", "filesystem", "content", "slot"]),
     ("disks", &["name", "filesystem", "size", "mount"]),
 ];
 

@@ -18,6 +18,15 @@ pub struct Recipe {
     /// Folder below `/usr/lib` for the services' programs.
     #[serde(default = "default_vendor")]
     pub vendor: String,
+    /// Version of the image, as updates compare it; written to os-release as `IMAGE_VERSION`, beside the name as `IMAGE_ID`.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// What boxes its updates are for: RAUC's `compatible`.
+    #[serde(default)]
+    pub compatible: Option<String>,
+    /// Where in the image lie the certificates that updates must be signed by; the builder is given them.
+    #[serde(default)]
+    pub keyring: Option<String>,
     /// Debian release, by codename.
     pub release: String,
     /// Archive components.
@@ -74,6 +83,9 @@ pub struct Recipe {
     /// For an initramfs: the program started by its `/init`.
     #[serde(default)]
     pub program: Option<Program>,
+    /// Whether the root, which must be read-only, is protected by dm-verity from the boot loader's command line on.
+    #[serde(default)]
+    pub verity: bool,
     /// The partitions of the boot disk, in order.
     #[serde(default)]
     pub partitions: Vec<Partition>,
@@ -147,6 +159,18 @@ pub struct Partition {
     /// What the filesystem holds; nothing if absent.
     #[serde(default)]
     pub content: Option<Content>,
+    /// For a kernel or a root: the slot it belongs to, `A` or `B`. The image fills slot A, updates fill the other one.
+    #[serde(default)]
+    pub slot: Option<Slot>,
+}
+
+/// A bootable pair of kernel and root. Updates are written to the slot that is not running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub enum Slot {
+    /// Filled by the builder.
+    A,
+    /// Empty until the first update.
+    B,
 }
 
 /// GPT partition types in use.

@@ -11,7 +11,7 @@ use crate::namespace::{self, BuildRoot};
 use crate::overlay::{Overlay, lay_over};
 use crate::recipe::Recipe;
 use crate::stages::tools::extract;
-use crate::stages::{Context, root};
+use crate::stages::{Context, root, verity};
 
 /// `base.tar`, `vmlinuz`, `initrd.img`.
 pub(crate) fn stage(
@@ -30,6 +30,7 @@ pub(crate) fn stage(
         .value("units", &(&recipe.enable, &recipe.disable, &recipe.mask))
         .value("hostname", &recipe.hostname)
         .value("disks", &recipe.disks)
+        .value("verity", &recipe.verity.then_some(verity::SCRIPTS))
         .value("builder", &[include_str!("base.rs"), include_str!("../overlay.rs")]);
     for (n, folder) in recipe.files.iter().enumerate() {
         key = key.path(&format!("files {n}"), folder)?;
@@ -74,6 +75,9 @@ fn overlay(recipe: &Recipe) -> Result<Overlay> {
             "etc/hosts",
             format!("127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost ip6-localhost\n"),
         );
+    }
+    if recipe.verity {
+        verity::add_to(&mut overlay);
     }
     for folder in &recipe.files {
         overlay.folder(folder)?;

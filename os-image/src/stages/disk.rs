@@ -1,14 +1,15 @@
 //! The disk images: a GPT with its partitions, and further disks beside it. All files are sparse.
 
 use std::io::{Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cache::Stage;
 use crate::command::Log;
 use crate::error::{Error, IoContext, Result};
 use crate::key::Key;
-use crate::recipe::{Content, DataDisk, Filesystem, Partition, PartitionType, Recipe};
+use crate::recipe::{Content, DataDisk, Filesystem, Partition, PartitionType, Recipe, Slot};
 use crate::sparse;
+use crate::stages::slot::SlotImages;
 use crate::stages::{Context, grub};
 
 /// Partitions begin at multiples of this: the erase block of common flash, and what every tool expects.
@@ -18,36 +19,38 @@ const SECTOR: u64 = 512;
 const LINUX_VAR: uuid::Uuid = uuid::uuid!("4d21b016-b534-45c2-a9fb-5c16e091fd2d");
 
 /// `disk.raw` and one `NAME.raw` per data disk.
-pub(crate) fn stage(
-    context: &Context,
-    recipe: &Recipe,
-    kernel: &str,
-    base: &Stage,
-    filesystem: &Stage,
-) -> Result<Stage> {
-    let config = grub::config(recipe, kernel)?;
+pub(crate) fn stage(context: &Context, recipe: &Recipe, kernel: &str, slot: &SlotImages) -> Result<Stage> {
+    let config = grub::config(recipe, kernel, slot.verity.as_ref())?;
     let key = Key::default()
-        .value("kernel", &base.hash)
-        .value("root filesystem", &filesystem.hash)
+        .value("name", &recipe.name)
+        .value("kernel and root", &slot.hash)
         .value("boot loader", &config)
         .value("partitions", &recipe.partitions)
         .value("disks", &recipe.disks)
         .value("tools", &context.tools.hash)
-        .value("builder", &[include_str!("disk.rs"), include_str!("grub.rs"), include_str!("../sparse.rs")]);
+        .value(
+            "builder",
+            &[
+                include_str!("disk.rs"),
+                include_str!("grub/mod.rs"),
+                include_str!("grub/slots.rs"),
+                include_str!("../sparse.rs"),
+            ],
+        );
     context.cache.stage(&format!("disk {}", recipe.name), &key, |out, scratch, log| {
         let file = scratch.join("grub.cfg");
         std::fs::write(&file, &config).at("write", &file)?;
-        for name in ["vmlinuz", "initrd.img"] {
-            let from = base.path.join(name);
-            std::fs::copy(&from, scratch.join(name)).at("copy", &from)?;
-        }
         let disk = out.join("disk.raw");
         let extents = write_table(recipe, &disk)?;
         for (partition, start) in recipe.partitions.iter().zip(extents) {
-            let image = if partition.content == Some(Content::Root) {
-                Some(filesystem.path.join("root.img"))
-            } else {
-                make_partition(context, recipe, partition, scratch, log)?
+            let image = match partition.content {
+                _ if partition.slot == Some(Slot::B) => None,
+                Some(Content::Root) => Some(slot.root.clone()),
+                Some(Content::Kernel) => slot.boot.clone(),
+                Some(Content::Loader) | None if partition.filesystem.is_none() => None,
+                Some(Content::Loader) | None => {
+                    Some(make_partition(context, recipe, partition, scratch, log)?)
+                }
             };
             if let Some(image) = image {
                 sparse::copy_into(&image, &disk, start)?;
@@ -57,22 +60,28 @@ pub(crate) fn stage(
     })
 }
 
-/// A filesystem image for a partition other than the root; `None` for an empty one.
-fn make_partition(
+/// A filesystem image for a partition other than the root, made from the files its content needs in `scratch`.
+pub(crate) fn make_partition(
     context: &Context,
     recipe: &Recipe,
     partition: &Partition,
     scratch: &Path,
     log: &Log,
-) -> Result<Option<std::path::PathBuf>> {
-    let Some(filesystem) = partition.filesystem else { return Ok(None) };
+) -> Result<PathBuf> {
+    let filesystem = partition.filesystem.ok_or_else(|| {
+        Error::content(
+            &recipe.name,
+            format!("partition {} has content but no filesystem", partition.label),
+            "give it one, for example vfat",
+        )
+    })?;
     let (label, size) = (&partition.label, partition.size.0);
     let uuid = stable_uuid(&[&recipe.name, label, "filesystem"]);
     let image = format!("/run/build/scratch/{label}.img");
     let prepare = match partition.content {
-        Some(Content::Loader) => grub::make_loader(),
+        Some(Content::Loader) => grub::make_loader(recipe),
         Some(Content::Kernel) => {
-            "mkdir /tmp/esp; cp /run/build/scratch/vmlinuz /run/build/scratch/initrd.img /tmp/esp".into()
+            "mkdir /tmp/esp; cd /run/build/scratch; cp vmlinuz initrd.img slot.cfg /tmp/esp; cd /".into()
         }
         Some(Content::Root) | None => "mkdir /tmp/esp".to_owned(),
     };
@@ -110,7 +119,7 @@ fn make_partition(
         return Err(Error::TooSmall { recipe: recipe.name.clone(), partition: label.clone(), size, needed });
     }
     root.run(log, &format!("make partition {label}"), &format!("{prepare}\n{make}"))?;
-    Ok(Some(scratch.join(format!("{label}.img"))))
+    Ok(scratch.join(format!("{label}.img")))
 }
 
 fn make_data_disk(context: &Context, recipe: &Recipe, disk: &DataDisk, out: &Path, log: &Log) -> Result<()> {

@@ -41,6 +41,7 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, base: &Stage, additions:
         .value("filesystem", &(filesystem, kernel_apart, (filesystem != Filesystem::Erofs).then_some(size)))
         .value("debs", &debs)
         .value("included recipes", &included)
+        .value("version", &(&recipe.name, &recipe.version))
         .value(
             "builder",
             &[include_str!("filesystem.rs"), include_str!("../service.rs"), include_str!("../overlay.rs")],
@@ -74,7 +75,7 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, base: &Stage, additions:
         inside.run(
             log,
             "configure services",
-            &configure(&additions.services.enable, !additions.debs.is_empty()),
+            &configure(recipe, &additions.services.enable, !additions.debs.is_empty()),
         )?;
         let label = &partition.label;
         make(context, recipe, filesystem, (label, size), &tree, &out.join("root.img"), log)
@@ -82,8 +83,14 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, base: &Stage, additions:
 }
 
 /// Runs inside the root.
-fn configure(enable: &[String], debs: bool) -> String {
+fn configure(recipe: &Recipe, enable: &[String], debs: bool) -> String {
     let mut lines = Vec::new();
+    if let Some(version) = &recipe.version {
+        let name = &recipe.name;
+        lines.push(format!(
+            "printf 'IMAGE_ID=%s\\nIMAGE_VERSION=%s\\n' {name} {version} >> /usr/lib/os-release"
+        ));
+    }
     if debs {
         lines.push("dpkg -i /run/build/debs/*.deb".to_owned());
     }

@@ -11,9 +11,12 @@ pub(crate) mod firmware;
 pub(crate) mod grub;
 pub(crate) mod initramfs;
 pub(crate) mod modules;
+pub(crate) mod payload;
 pub(crate) mod programs;
 pub(crate) mod root;
+pub(crate) mod slot;
 pub(crate) mod tools;
+pub(crate) mod verity;
 
 use crate::apt::Mirrors;
 use crate::cache::{Cache, Stage};

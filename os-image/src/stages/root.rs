@@ -6,22 +6,26 @@ use crate::cache::Stage;
 use crate::error::{Error, IoContext, Result};
 use crate::key::Key;
 use crate::recipe::Recipe;
-use crate::stages::Context;
 use crate::stages::bootstrap::Bootstrap;
+use crate::stages::{Context, verity};
 
 /// `root.tar`, `packages.json` and, where the recipe has a kernel, `kernel-version`.
 pub(crate) fn stage(context: &Context, recipe: &Recipe) -> Result<Stage> {
+    let mut packages = recipe.packages.clone();
+    if recipe.verity {
+        packages.extend(verity::PACKAGES.map(String::from));
+    }
     let bootstrap = Bootstrap {
         release: &recipe.release,
         components: &recipe.components,
-        packages: &recipe.packages,
+        packages: &packages,
         exclude: &recipe.exclude,
         setup_hooks: Vec::new(),
     };
     let key = Key::default()
         .value("release", &recipe.release)
         .value("components", &recipe.components)
-        .value("packages", &recipe.packages)
+        .value("packages", &packages)
         .value("excluded paths", &recipe.exclude)
         .value("builder", &[include_str!("root.rs"), include_str!("bootstrap.rs")]);
     context.cache.stage(&format!("root {}", recipe.name), &key, |out, scratch, log| {

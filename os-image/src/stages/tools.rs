@@ -19,6 +19,7 @@ const PACKAGES: &[&str] = &[
     "grub-efi-amd64-bin",
     "kmod",
     "mtools",
+    "squashfs-tools",
     "ovmf",
     "busybox-static",
     "xfsprogs",

@@ -7,6 +7,8 @@ use understudy_bus::settings::SettingsProxy;
 
 /// The services.
 pub struct Link {
+    /// The system bus.
+    pub bus: zbus::Connection,
     /// The scheduler.
     pub scheduler: SchedulerProxy<'static>,
     /// The settings.
@@ -19,7 +21,8 @@ impl Link {
         let bus = zbus::Connection::system()
             .await
             .context("cannot reach the system bus: `understudy` runs on the box itself")?;
-        Ok(Self { scheduler: SchedulerProxy::new(&bus).await?, settings: SettingsProxy::new(&bus).await? })
+        let (scheduler, settings) = (SchedulerProxy::new(&bus).await?, SettingsProxy::new(&bus).await?);
+        Ok(Self { bus, scheduler, settings })
     }
 
     /// The machine that a name, an id, or the beginning of one means.

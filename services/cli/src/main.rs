@@ -54,6 +54,12 @@ enum Verb {
     /// Stop a virtual machine, reach its console, or see its screen
     #[command(subcommand)]
     Vm(verbs::vm::Vm),
+    /// Install a new version of the box's system beside the running one
+    Update(verbs::update::Update),
+    /// Start the version before the running one again
+    Rollback(verbs::update::Rollback),
+    /// Show both versions the box holds, and which starts next
+    Slots,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -82,6 +88,9 @@ async fn run(verb: Verb, output: &Output) -> anyhow::Result<()> {
         Verb::Failover(verb) => verb.run(&link, output).await,
         Verb::Vms => verbs::vms::run(&link, output).await,
         Verb::Vm(verb) => verb.run(&link, output).await,
+        Verb::Update(verb) => verb.run(&link, output).await,
+        Verb::Rollback(verb) => verb.run(&link, output).await,
+        Verb::Slots => verbs::update::slots(&link, output).await,
     }
 }
 

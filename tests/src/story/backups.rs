@@ -34,17 +34,12 @@ pub fn by_timetable(cast: &mut Cast<'_>) -> anyhow::Result<()> {
         job["cause"]
     );
     cast.appliance.shell.succeed(&format!("understudy timetable clear {id}"), Duration::from_secs(30))?;
-    for disk in &mut cast.ledger.disks {
-        disk.map = Some(cast.machine.first_map(&disk.id, disk.size)?);
-    }
     Ok(())
 }
 
 /// The machine goes on working; the next backup moves only the blocks that changed.
 pub fn changed(cast: &mut Cast<'_>) -> anyhow::Result<()> {
-    cast.machine.work("second")?;
-    start(cast)?;
-    take(cast, "second", "changed")?;
+    now(cast, "second", "changed")?;
     let backup = cast.report.backups.last().context("the second backup is not in the report")?;
     ensure!(
         backup.distinct_sent_bytes as f64 <= CHANGED_AT_MOST * backup.changed_bytes as f64,
@@ -58,9 +53,14 @@ pub fn changed(cast: &mut Cast<'_>) -> anyhow::Result<()> {
 /// A reboot ends the tracker's epoch: everything is compared.
 pub fn after_reboot(cast: &mut Cast<'_>) -> anyhow::Result<()> {
     cast.machine.reboot()?;
-    cast.machine.work("third")?;
+    now(cast, "third", "compared")
+}
+
+/// Works on the machine, and backs it up at once.
+pub fn now(cast: &mut Cast<'_>, state: &str, kind: &str) -> anyhow::Result<()> {
+    cast.machine.work(state)?;
     start(cast)?;
-    take(cast, "third", "compared")?;
+    take(cast, state, kind)?;
     Ok(())
 }
 
@@ -114,6 +114,11 @@ pub fn take(cast: &mut Cast<'_>, state: &str, kind: &str) -> anyhow::Result<Valu
         backup.sent_bytes >> 20,
         backup.seconds
     ));
+    if kind == "first" {
+        for disk in &mut cast.ledger.disks {
+            disk.map = Some(cast.machine.first_map(&disk.id, disk.size)?);
+        }
+    }
     cast.report.backups.push(backup);
     cast.ledger.backups.push(BackupEntry { point, copies, state: state.to_owned(), rows, new_files });
     Ok(job)

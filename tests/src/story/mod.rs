@@ -24,6 +24,8 @@ pub struct Options {
     pub workspace: PathBuf,
     /// Where images are built and kept.
     pub cache: PathBuf,
+    /// Certificates that updates of the appliance must be signed by.
+    pub keyring: PathBuf,
     /// Where the report and everything else goes.
     pub out: PathBuf,
     /// Also play what goes wrong: killed services, a cut cable.
@@ -60,9 +62,10 @@ pub fn play(options: &Options, narrator: &Narrator) -> anyhow::Result<Stage> {
     let report_file = options.out.join("report.json");
     let world = World::new(&options.out.join("run"))?;
     let images = narrator.step("build the images", || {
-        Images::build(&options.workspace, &os_image::Builder::open(&options.workspace, &options.cache)?)
+        let builder = os_image::Builder::open(&options.workspace, &options.cache)?;
+        Images::build(&options.workspace, &builder.with_keyring(options.keyring.clone()))
     })?;
-    let mut cast = raise_the_curtain(narrator, &world, &images)?;
+    let mut cast = raise_the_curtain(narrator, &world, &images, Appliance::boot)?;
     let played = acts(&mut cast, options);
     cast.report.ended = match &played {
         Ok(()) => "complete".to_owned(),
@@ -81,28 +84,30 @@ pub fn play(options: &Options, narrator: &Narrator) -> anyhow::Result<Stage> {
     Ok(Stage { appliance: cast.appliance, report: cast.report, run_dir: world.run_dir.clone() })
 }
 
-/// Boots the appliance and the machine at the same time.
+/// Boots the appliance, as one of its `boot` functions does, and the machine at the same time.
 pub fn boot_both(
     narrator: &Narrator,
     world: &World,
     images: &Images,
+    boot: fn(&World, &Images) -> anyhow::Result<Appliance>,
 ) -> anyhow::Result<(Appliance, Machine)> {
     narrator.step("boot the appliance and the machine it will protect", || {
         std::thread::scope(|scope| {
             let machine = scope.spawn(|| Machine::boot(world, images));
-            let appliance = Appliance::boot(world, images);
+            let appliance = boot(world, images);
             let machine = machine.join().map_err(|_| anyhow::anyhow!("booting the machine panicked"))?;
             Ok((appliance?, machine?))
         })
     })
 }
 
-fn raise_the_curtain<'a>(
+pub(crate) fn raise_the_curtain<'a>(
     narrator: &'a Narrator,
     world: &'a World,
     images: &'a Images,
+    boot: fn(&World, &Images) -> anyhow::Result<Appliance>,
 ) -> anyhow::Result<Cast<'a>> {
-    let (appliance, machine) = boot_both(narrator, world, images)?;
+    let (appliance, machine) = boot_both(narrator, world, images, boot)?;
     let report = Report {
         version: 1,
         image: Image { build_seconds: images.build_seconds, compressed_bytes: images.compressed_bytes },
@@ -138,7 +143,7 @@ fn acts(cast: &mut Cast<'_>, options: &Options) -> anyhow::Result<()> {
 }
 
 /// A code from the box, typed on the machine; then the box knows the machine's disks, firmware, system and network.
-fn pair(cast: &mut Cast<'_>) -> anyhow::Result<()> {
+pub(crate) fn pair(cast: &mut Cast<'_>) -> anyhow::Result<()> {
     let answer = cast.appliance.ask("pair")?;
     let code = text(&answer, "code")?.to_owned();
     let pair = |code: &str| format!("understudy-agent pair {} {code}", crate::appliance::ADDRESS);
@@ -176,7 +181,7 @@ fn pair(cast: &mut Cast<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn save_journals(cast: &Cast<'_>, narrator: &Narrator) {
+pub(crate) fn save_journals(cast: &Cast<'_>, narrator: &Narrator) {
     let save = |name: &str, saved: anyhow::Result<()>| {
         if let Err(error) = saved {
             narrator.note(&format!("cannot keep the journal of the {name}: {error:#}"));

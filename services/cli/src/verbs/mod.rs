@@ -8,5 +8,6 @@ pub mod pair;
 pub mod points;
 pub mod status;
 pub mod timetable;
+pub mod update;
 pub mod vm;
 pub mod vms;

@@ -1,0 +1,156 @@
+//! The power fails at random moments of an update, of the reboot, and of the first minute after it. Every start must end in a good slot
+//! with the pool intact, and the update must then succeed.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+
+use super::bundles::{NEXT, SAME};
+use super::mirror::Mirror;
+use super::{COMMAND, INSTALL, Options, prepare, running};
+use crate::appliance::Appliance;
+use crate::narrate::Narrator;
+
+/// What the power interrupts.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// The installation, this long after it began.
+    Installing(Duration),
+    /// The reboot, this long after it was asked for; then the next start, which judges the new version.
+    Restarting(Duration),
+    /// A write to the boot environment, which leaves an empty file.
+    TearingTheEnvironment,
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Installing(after) => {
+                write!(f, "the power fails {:.1} s into an installation", after.as_secs_f64())
+            }
+            Self::Restarting(after) => {
+                write!(f, "the power fails {:.1} s into the restart after one", after.as_secs_f64())
+            }
+            Self::TearingTheEnvironment => write!(f, "the power fails while the boot environment is written"),
+        }
+    }
+}
+
+/// How long an installation and a restart take here: moments are drawn from these.
+const INSTALLATION: u64 = 90;
+const RESTART: u64 = 120;
+
+/// A pool with something on it that must stay as it is.
+const FILL: &str = "zfs create -s -V 64M understudy/keep && sleep 2 && \
+                    dd if=/dev/urandom of=/dev/zvol/understudy/keep bs=1M count=32 oflag=direct status=none && sync";
+const DIGEST: &str = "dd if=/dev/zvol/understudy/keep bs=1M iflag=direct status=none | sha256sum";
+
+/// Plays `rounds` on a new box; the same seed draws the same moments.
+pub fn torture(options: &Options, rounds: u32, seed: u64, narrator: &Narrator) -> anyhow::Result<()> {
+    let (world, images, bundles) = prepare(options, narrator)?;
+    let mirror = Mirror::of(&bundles.folder)?;
+    let mut appliance = narrator.step("boot a box", || Appliance::boot_with_outside(&world, &images))?;
+    let attempt = play(&mut appliance, &mirror, rounds, seed, narrator);
+    if attempt.is_err() {
+        let _ = appliance.save_journal(&world.run_dir.join("appliance.journal"));
+    }
+    attempt.with_context(|| format!("consoles and logs are in {}", world.run_dir.display()))
+}
+
+/// Plays `rounds` on a box that is good.
+pub(super) fn play(
+    appliance: &mut Appliance,
+    mirror: &Mirror,
+    rounds: u32,
+    seed: u64,
+    narrator: &Narrator,
+) -> anyhow::Result<()> {
+    appliance.shell.succeed(FILL, COMMAND)?;
+    let digest = appliance.shell.succeed(DIGEST, COMMAND)?;
+    for number in 1..=rounds {
+        let moment = draw(seed, number);
+        narrator
+            .step(&format!("round {number} of {rounds}: {moment}"), || {
+                round(appliance, mirror, moment, &digest)
+            })
+            .with_context(|| format!("seed {seed}, round {number}"))?;
+    }
+    Ok(())
+}
+
+fn round(appliance: &mut Appliance, mirror: &Mirror, moment: Moment, digest: &str) -> anyhow::Result<()> {
+    let (from, bundle, to) = match running(appliance)?.1.as_str() {
+        "0.1.0" => ("0.1.0", NEXT, "0.2.0"),
+        _ => ("0.2.0", SAME, "0.1.0"),
+    };
+    let url = mirror.url(bundle);
+    interrupt(appliance, &url, moment)?;
+    appliance.power_on()?;
+    let (_, version) = running(appliance).context("after the power came back")?;
+    ensure!([from, to].contains(&version.as_str()), "version {version} runs");
+    ensure!(appliance.shell.succeed(DIGEST, COMMAND)? == digest, "the pool has changed");
+    if version == from {
+        appliance.shell.succeed(&format!("understudy --json update {url}"), INSTALL)?;
+        appliance.reboot()?;
+        let (_, version) = running(appliance).context("after the update was repeated")?;
+        ensure!(version == to, "version {version} runs after an update to {to}");
+    }
+    Ok(())
+}
+
+/// Begins an update and cuts the power.
+fn interrupt(appliance: &mut Appliance, url: &str, moment: Moment) -> anyhow::Result<()> {
+    let update = format!("understudy --json update {url}");
+    match moment {
+        Moment::Installing(after) => {
+            appliance.vm.virtio_console().send_line(&update)?;
+            wait(after);
+        }
+        Moment::Restarting(after) => {
+            appliance.shell.succeed(&update, INSTALL)?;
+            appliance.vm.virtio_console().send_line("systemctl reboot")?;
+            wait(after);
+        }
+        Moment::TearingTheEnvironment => {
+            appliance.shell.succeed(&update, INSTALL)?;
+            appliance.shell.succeed(": > /efi/EFI/BOOT/grubenv; sync", COMMAND)?;
+        }
+    }
+    Ok(appliance.vm.power_cut()?)
+}
+
+/// Time itself is the event here.
+fn wait(span: Duration) {
+    let end = Instant::now() + span;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        std::thread::park_timeout(left);
+    }
+}
+
+/// The moment of a round.
+fn draw(seed: u64, round: u32) -> Moment {
+    let hash = blake3::hash(format!("{seed} {round}").as_bytes());
+    let [kind, a, b, ..] = *hash.as_bytes();
+    let part = f64::from(u16::from_le_bytes([a, b])) / 65536.0;
+    match kind % 8 {
+        0 => Moment::TearingTheEnvironment,
+        1..=4 => Moment::Installing(Duration::from_secs_f64(part * INSTALLATION as f64)),
+        _ => Moment::Restarting(Duration::from_secs_f64(part * RESTART as f64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_always_draws_the_same_moments_and_all_kinds_come() {
+        let all = |seed| (1..=64).map(|round| format!("{:?}", draw(seed, round))).collect::<Vec<_>>();
+        assert_eq!(all(1), all(1));
+        assert_ne!(all(1), all(2));
+        for kind in ["Tearing", "Installing", "Restarting"] {
+            assert!(all(1).iter().any(|moment| moment.starts_with(kind)), "{kind}");
+        }
+    }
+}
