@@ -51,7 +51,6 @@ impl Copies {
 
 /// Boots both machines and copies the machine's system disk `rounds` times with each program, to a new volume each time.
 pub fn copy(world: &World, images: &Images, rounds: usize, narrator: &Narrator) -> anyhow::Result<Copies> {
-    ensure!(rounds > 0, "no round, no figure: ask for one at least");
     let (appliance, machine) = crate::story::boot_both(narrator, world, images, Appliance::boot)?;
     // The scheduler withdraws, once, what it knows nothing of; that must be over.
     appliance.shell.succeed(

@@ -56,19 +56,11 @@ impl World {
 impl Images {
     /// Builds what is not built yet.
     pub fn build(workspace: &Path, builder: &os_image::Builder) -> anyhow::Result<Self> {
-        let appliance = Self::of_appliance(workspace, builder)?;
-        let machine = builder.build(&workspace.join("recipes/machine-debian.toml"))?;
-        Ok(Self {
-            machine: machine.disk.into_iter().chain(machine.data_disks.into_values()).collect(),
-            ..appliance
-        })
-    }
-
-    /// Builds the appliance, without a machine to protect.
-    pub fn of_appliance(workspace: &Path, builder: &os_image::Builder) -> anyhow::Result<Self> {
         let begin = Instant::now();
-        let appliance = builder.build(&workspace.join("recipes/appliance-qemu.toml"))?;
+        let recipes = workspace.join("recipes");
+        let appliance = builder.build(&recipes.join("appliance-qemu.toml"))?;
         let build_seconds = begin.elapsed().as_secs_f64();
+        let machine = builder.build(&recipes.join("machine-debian.toml"))?;
         let firmware = builder.firmware("trixie")?;
         let emulator = match Accelerator::of_this_host()? {
             Accelerator::Kvm => None,
@@ -77,7 +69,7 @@ impl Images {
         Ok(Self {
             compressed_bytes: builder.compressed_bytes(&appliance)?,
             appliance: appliance.disk.context("the appliance's recipe makes no disk")?,
-            machine: Vec::new(),
+            machine: machine.disk.into_iter().chain(machine.data_disks.into_values()).collect(),
             firmware: Firmware { code: firmware.code, vars: firmware.variables },
             emulator,
             build_seconds,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Subcommand;
 use serde_json::json;
 use understudy_tests::bench::Copies;
@@ -35,6 +35,7 @@ enum What {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let What::Copy { rounds, here, consent } = &arguments.what;
+    ensure!(*rounds > 0, "no round, no figure: ask for one at least");
     setup::ensure(consent)?;
     let out = paths::workspace().join("target/bench");
     std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;

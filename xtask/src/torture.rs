@@ -17,7 +17,7 @@ enum What {
     /// Cut the power at random moments of an update
     Update {
         /// How often
-        #[arg(long, default_value_t = 2)]
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
         /// Draws the moments: the same seed, the same moments
         #[arg(long, default_value_t = 1)]

@@ -1,7 +1,7 @@
 //! A web server on this host that boxes fetch bundles from. It counts what it sends.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,6 +13,7 @@ use tower_http::services::ServeDir;
 
 /// Serves a folder until it is dropped.
 pub struct Mirror {
+    folder: PathBuf,
     port: u16,
     sent: Arc<AtomicU64>,
     _runtime: tokio::runtime::Runtime,
@@ -37,12 +38,18 @@ impl Mirror {
             .context("cannot listen on the loopback interface")?;
         let port = listener.local_addr()?.port();
         runtime.spawn(async move { axum::serve(listener, router).await });
-        Ok(Self { port, sent, _runtime: runtime })
+        Ok(Self { folder: folder.to_owned(), port, sent, _runtime: runtime })
     }
 
     /// The URL of a file, as a guest on the user network sees it.
     pub fn url(&self, file: &str) -> String {
         format!("http://10.0.2.2:{}/{file}", self.port)
+    }
+
+    /// Bytes that a file has.
+    pub fn size(&self, file: &str) -> anyhow::Result<u64> {
+        let path = self.folder.join(file);
+        Ok(path.metadata().with_context(|| format!("cannot read {}", path.display()))?.len())
     }
 
     /// Bytes of content sent since the last call.

@@ -24,6 +24,8 @@ use mirror::Mirror;
 /// An installation on an emulated box.
 const INSTALL: Duration = Duration::from_secs(900);
 const COMMAND: Duration = Duration::from_secs(120);
+/// An update of which so little changed is downloaded at most to this part of its bundle.
+const DELTA_PERCENT: u64 = 15;
 /// Power cuts at the end; `cargo xtask torture update` plays as many as are asked for.
 const ROUNDS: u32 = 2;
 const SEED: u64 = 1;
@@ -91,7 +93,12 @@ fn acts(cast: &mut Cast<'_>, mirror: &Mirror) -> anyhow::Result<()> {
         let update = format!("understudy --json update {}", mirror.url(NEXT));
         let installed = cast.appliance.shell.succeed(&update, INSTALL)?;
         ensure!(installed.contains("0.2.0"), "the update says {installed}");
-        narrator.note(&format!("{} KiB were downloaded", mirror.sent() >> 10));
+        let (sent, whole) = (mirror.sent(), mirror.size(NEXT)?);
+        narrator.note(&format!("{} of {} KiB were downloaded", sent >> 10, whole >> 10));
+        ensure!(
+            (1..whole * DELTA_PERCENT / 100).contains(&sent),
+            "{sent} bytes of {whole} were downloaded: not some, and less than {DELTA_PERCENT} %"
+        );
         anyhow::Ok(())
     })?;
     narrator.step("the new version starts and is found good", || {

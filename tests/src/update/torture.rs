@@ -41,10 +41,17 @@ impl fmt::Display for Moment {
 const INSTALLATION: u64 = 90;
 const RESTART: u64 = 120;
 
-/// A pool with something on it that must stay as it is.
-const FILL: &str = "zfs create -s -V 64M understudy/keep && sleep 2 && \
-                    dd if=/dev/urandom of=/dev/zvol/understudy/keep bs=1M count=32 oflag=direct status=none && sync";
-const DIGEST: &str = "dd if=/dev/zvol/understudy/keep bs=1M iflag=direct status=none | sha256sum";
+/// A pool with something on it that must stay as it is. The volume's node comes a little later than the volume.
+const MAKE: &str = "zfs create -s -o volmode=dev -V 64M understudy/keep";
+const APPEAR: &str = "timeout 60 sh -c 'until [ -b /dev/zvol/understudy/keep ]; do sleep 0.2; done'";
+const FILL: &str =
+    "dd if=/dev/urandom of=/dev/zvol/understudy/keep bs=1M count=32 oflag=direct status=none && sync";
+const READ: &str = "dd if=/dev/zvol/understudy/keep bs=1M iflag=direct status=none | sha256sum";
+
+/// Digest of what must stay. A volume that cannot be read is a failure, not the digest of nothing.
+fn digest(appliance: &Appliance) -> anyhow::Result<String> {
+    Ok(appliance.shell.succeed(&format!("set -o pipefail; {APPEAR} && {READ}"), COMMAND)?)
+}
 
 /// Plays `rounds` on a new box; the same seed draws the same moments.
 pub fn torture(options: &Options, rounds: u32, seed: u64, narrator: &Narrator) -> anyhow::Result<()> {
@@ -66,20 +73,20 @@ pub(super) fn play(
     seed: u64,
     narrator: &Narrator,
 ) -> anyhow::Result<()> {
-    appliance.shell.succeed(FILL, COMMAND)?;
-    let digest = appliance.shell.succeed(DIGEST, COMMAND)?;
+    appliance.shell.succeed(&format!("{MAKE} && {APPEAR} && {FILL}"), COMMAND)?;
+    let kept = digest(appliance)?;
     for number in 1..=rounds {
         let moment = draw(seed, number);
         narrator
             .step(&format!("round {number} of {rounds}: {moment}"), || {
-                round(appliance, mirror, moment, &digest)
+                round(appliance, mirror, moment, &kept)
             })
             .with_context(|| format!("seed {seed}, round {number}"))?;
     }
     Ok(())
 }
 
-fn round(appliance: &mut Appliance, mirror: &Mirror, moment: Moment, digest: &str) -> anyhow::Result<()> {
+fn round(appliance: &mut Appliance, mirror: &Mirror, moment: Moment, kept: &str) -> anyhow::Result<()> {
     let (from, bundle, to) = match running(appliance)?.1.as_str() {
         "0.1.0" => ("0.1.0", NEXT, "0.2.0"),
         _ => ("0.2.0", SAME, "0.1.0"),
@@ -89,7 +96,7 @@ fn round(appliance: &mut Appliance, mirror: &Mirror, moment: Moment, digest: &st
     appliance.power_on()?;
     let (_, version) = running(appliance).context("after the power came back")?;
     ensure!([from, to].contains(&version.as_str()), "version {version} runs");
-    ensure!(appliance.shell.succeed(DIGEST, COMMAND)? == digest, "the pool has changed");
+    ensure!(digest(appliance)? == kept, "the pool has changed");
     if version == from {
         appliance.shell.succeed(&format!("understudy --json update {url}"), INSTALL)?;
         appliance.reboot()?;
