@@ -8,9 +8,6 @@ use std::collections::HashMap;
 use zbus::proxy;
 use zbus::zvariant::{OwnedValue, Value};
 
-/// Well-known name.
-pub const NAME: &str = "de.pengutronix.rauc";
-
 /// The installer.
 #[proxy(
     interface = "de.pengutronix.rauc.Installer",
@@ -44,9 +41,6 @@ pub trait Rauc {
     /// What hardware this is.
     #[zbus(property)]
     fn compatible(&self) -> zbus::Result<String>;
-    /// Boot name of the running slot, `A` or `B`.
-    #[zbus(property)]
-    fn boot_slot(&self) -> zbus::Result<String>;
     /// An installation has ended, with 0 for success.
     #[zbus(signal)]
     fn completed(&self, result: i32) -> zbus::Result<()>;

@@ -24,7 +24,6 @@ const PACKAGES: &[(&str, &str)] = &[
     ("libiscsi-dev", "compiling: iSCSI initiator"),
     ("libssl-dev", "compiling: signatures of updates"),
     ("pkg-config", "compiling"),
-    ("qemu-block-extra", "benches: qemu-img over iSCSI"),
     ("qemu-utils", "tests: disks"),
     ("dbus", "tests: a private bus"),
     ("tgt", "tests: an iSCSI target"),
@@ -41,6 +40,8 @@ const PACKAGES: &[(&str, &str)] = &[
 
 /// QEMU before this corrupts flags under Linux 6.12.
 const QEMU_NEEDED: (u32, u32) = (8, 2);
+/// Must be of the same version as QEMU, so it is installed from where that is.
+const QEMU_BLOCK_DRIVERS: &str = "qemu-block-extra";
 /// Users in a root filesystem.
 const IDS_NEEDED: u64 = 65536;
 const BACKPORTS_FILE: &str = "/etc/apt/sources.list.d/understudy-backports.sources";
@@ -69,18 +70,20 @@ fn words(text: &str) -> Vec<String> {
 }
 
 fn qemu(host: &Host, update: Vec<String>) -> Result<Option<Step>> {
-    if host.qemu.is_some_and(|version| version >= QEMU_NEEDED) {
+    let new_enough = host.qemu.is_some_and(|version| version >= QEMU_NEEDED);
+    if new_enough && host.packages.contains_key(QEMU_BLOCK_DRIVERS) {
         return Ok(None);
     }
     let (major, minor) = QEMU_NEEDED;
     let why = match host.qemu {
+        Some(_) if new_enough => format!("packages: {QEMU_BLOCK_DRIVERS} (benches: qemu-img over iSCSI)"),
         Some((a, b)) => {
             format!("QEMU {major}.{minor} or newer (this is {a}.{b}, which crashes newer kernels)")
         }
         None => format!("QEMU {major}.{minor} or newer"),
     };
     let install = "apt-get install --yes --no-install-recommends";
-    let packages = "qemu-system-x86 qemu-utils qemu-block-extra";
+    let packages = format!("qemu-system-x86 qemu-utils {QEMU_BLOCK_DRIVERS}");
     if host.codename != "bookworm" {
         return Ok(Some(Step { why, commands: vec![update, words(&format!("{install} {packages}"))] }));
     }
@@ -145,7 +148,12 @@ mod tests {
     fn ready() -> Host {
         Host {
             codename: "bookworm".into(),
-            packages: PACKAGES.iter().map(|(name, _)| (name.to_string(), "1".into())).collect(),
+            packages: PACKAGES
+                .iter()
+                .map(|(name, _)| *name)
+                .chain([QEMU_BLOCK_DRIVERS])
+                .map(|name| (name.to_owned(), "1".into()))
+                .collect(),
             qemu: Some((10, 0)),
             user: "eve".into(),
             is_root: false,
@@ -178,6 +186,16 @@ mod tests {
         assert!(steps[0].commands[2].contains(&"bookworm-backports".to_owned()));
         host.archive = None;
         assert!(super::steps(&host).unwrap_err().to_string().contains("no Debian archive"));
+    }
+
+    #[test]
+    fn qemus_block_drivers_come_from_where_qemu_comes_from() {
+        let mut host = ready();
+        host.packages.remove(QEMU_BLOCK_DRIVERS);
+        let steps = steps(&host).unwrap();
+        assert_eq!(steps.len(), 1, "{steps:?}");
+        assert!(steps[0].commands[2].contains(&"bookworm-backports".to_owned()), "{steps:?}");
+        assert!(steps[0].commands[2].contains(&QEMU_BLOCK_DRIVERS.to_owned()), "{steps:?}");
     }
 
     #[test]
