@@ -11,6 +11,7 @@ pub mod iscsi;
 pub mod rauc;
 pub mod scheduler;
 pub mod settings;
+pub mod systemd;
 pub mod vms;
 pub mod zfs;
 

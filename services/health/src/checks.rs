@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use understudy_bus::settings::SettingsProxy;
+use understudy_bus::systemd::ManagerProxy;
 use understudy_bus::{drivers, iscsi, scheduler, settings, vms, zfs};
 use zbus::Connection;
 use zbus::fdo::DBusProxy;
@@ -25,42 +26,6 @@ const GATEWAY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCAL
 
 /// Between two looks at things that tell nobody when they change.
 const AGAIN: Duration = Duration::from_secs(1);
-
-#[zbus::proxy(
-    interface = "org.freedesktop.systemd1.Manager",
-    default_service = "org.freedesktop.systemd1",
-    default_path = "/org/freedesktop/systemd1"
-)]
-pub trait Manager {
-    /// Units whose name, load state, active state and so on fit; see systemd's `org.freedesktop.systemd1(5)`.
-    #[allow(clippy::type_complexity, reason = "the shape is systemd's")]
-    fn list_units_filtered(
-        &self,
-        states: &[&str],
-    ) -> zbus::Result<
-        Vec<(
-            String,
-            String,
-            String,
-            String,
-            String,
-            String,
-            zbus::zvariant::OwnedObjectPath,
-            u32,
-            String,
-            zbus::zvariant::OwnedObjectPath,
-        )>,
-    >;
-    /// What is being started or stopped: number, unit, kind, state, and paths.
-    #[allow(clippy::type_complexity, reason = "the shape is systemd's")]
-    fn list_jobs(
-        &self,
-    ) -> zbus::Result<
-        Vec<(u32, String, String, String, zbus::zvariant::OwnedObjectPath, zbus::zvariant::OwnedObjectPath)>,
-    >;
-    /// Starts the machine anew, in good order.
-    fn reboot(&self) -> zbus::Result<()>;
-}
 
 /// Waits until all is well; fails with what is not once `patience` is over.
 pub async fn wait(bus: &Connection, patience: Duration) -> anyhow::Result<()> {
@@ -85,11 +50,11 @@ async fn all(bus: &Connection) -> anyhow::Result<()> {
 async fn units(bus: &Connection) -> anyhow::Result<()> {
     let manager = ManagerProxy::new(bus).await?;
     // Targets wait for this very service.
-    let jobs = manager.list_jobs().await?.into_iter().map(|job| job.1);
+    let jobs = manager.list_jobs().await?.into_iter().map(|job| job.unit);
     let starting: Vec<_> = jobs.filter(|unit| unit != OURSELVES && !unit.ends_with(".target")).collect();
     ensure!(starting.is_empty(), "still starting: {}", starting.join(", "));
     let failed = manager.list_units_filtered(&["failed"]).await?;
-    let names: Vec<_> = failed.iter().map(|unit| unit.0.as_str()).collect();
+    let names: Vec<_> = failed.iter().map(|unit| unit.name.as_str()).collect();
     ensure!(names.is_empty(), "failed: {}", names.join(", "));
     Ok(())
 }

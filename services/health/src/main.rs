@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use understudy_bus::rauc::RaucProxy;
+use understudy_bus::systemd::ManagerProxy;
 
-use checks::ManagerProxy;
 use environment::Store;
 use judgement::{Facts, Verdict, judge};
 use proven::Proven;

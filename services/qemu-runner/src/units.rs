@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
+use understudy_bus::systemd::ManagerProxy;
 use understudy_wire::VmId;
-use zbus::zvariant::OwnedObjectPath;
 
 use crate::{Error, Result};
 
@@ -22,26 +22,6 @@ pub trait Units: Send + Sync + 'static {
 
 /// A unit starts within seconds; ending one may wait for its disks to take what QEMU holds.
 const DEADLINE: Duration = Duration::from_secs(150);
-
-/// The part of `ListUnitsByPatterns`' answer that we use is the name.
-type UnitRow =
-    (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
-
-#[zbus::proxy(
-    interface = "org.freedesktop.systemd1.Manager",
-    default_service = "org.freedesktop.systemd1",
-    default_path = "/org/freedesktop/systemd1",
-    gen_blocking = false
-)]
-trait Manager {
-    fn subscribe(&self) -> zbus::Result<()>;
-    fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
-    fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
-    fn list_units_by_patterns(&self, states: &[&str], patterns: &[&str]) -> zbus::Result<Vec<UnitRow>>;
-
-    #[zbus(signal)]
-    fn job_removed(&self, id: u32, job: OwnedObjectPath, unit: String, result: String) -> zbus::Result<()>;
-}
 
 /// The units `PREFIX@ID.service` of systemd.
 #[derive(Debug, Clone)]
@@ -109,12 +89,12 @@ impl Units for Systemd {
     async fn running(&self) -> Result<Vec<VmId>> {
         let pattern = format!("{}@*.service", self.prefix);
         let states = ["active", "activating", "deactivating", "reloading"];
-        let rows = self.manager.list_units_by_patterns(&states, &[&pattern]).await.map_err(|error| {
+        let units = self.manager.list_units_by_patterns(&states, &[&pattern]).await.map_err(|error| {
             Error::Unit { verb: "list", unit: pattern.clone(), reason: error.to_string() }
         })?;
         let id = |name: &str| {
             name.strip_prefix(self.prefix)?.strip_prefix('@')?.strip_suffix(".service")?.parse().ok()
         };
-        Ok(rows.iter().filter_map(|row| id(&row.0)).collect())
+        Ok(units.iter().filter_map(|unit| id(&unit.name)).collect())
     }
 }

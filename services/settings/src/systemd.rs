@@ -1,6 +1,6 @@
 //! How the other services are, as systemd has it.
 
-use zbus::zvariant::OwnedObjectPath;
+use understudy_bus::systemd::{ManagerProxy, UnitProxy};
 
 use crate::engine::Services;
 
@@ -8,23 +8,6 @@ use crate::engine::Services;
 const TARGET: &str = "understudy.target";
 /// This service itself, which is not waited for.
 const OURSELVES: &str = "understudy-settings.service";
-
-#[zbus::proxy(
-    interface = "org.freedesktop.systemd1.Manager",
-    default_service = "org.freedesktop.systemd1",
-    default_path = "/org/freedesktop/systemd1"
-)]
-trait Manager {
-    fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
-}
-
-#[zbus::proxy(interface = "org.freedesktop.systemd1.Unit", default_service = "org.freedesktop.systemd1")]
-trait Unit {
-    #[zbus(property(emits_changed_signal = "false"))]
-    fn active_state(&self) -> zbus::Result<String>;
-    #[zbus(property(emits_changed_signal = "false"))]
-    fn wants(&self) -> zbus::Result<Vec<String>>;
-}
 
 /// Looks at every service that the target wants.
 pub async fn services(connection: &zbus::Connection) -> zbus::Result<Services> {

@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use understudy_bus::error::{Error, Result};
+use understudy_bus::systemd::ManagerProxy;
 use understudy_bus::zfs::{DiskClone, PATH, Point, Pool, Volume};
 use zbus::zvariant::OwnedFd;
 
@@ -113,19 +114,9 @@ impl<E: Engine> Manager<E> {
     }
 }
 
-#[zbus::proxy(
-    interface = "org.freedesktop.systemd1.Manager",
-    default_service = "org.freedesktop.systemd1",
-    default_path = "/org/freedesktop/systemd1"
-)]
-trait Systemd {
-    #[zbus(property)]
-    fn system_state(&self) -> zbus::Result<String>;
-}
-
 /// Whether the whole box goes down, and not just this service.
 pub async fn system_is_stopping(connection: &zbus::Connection) -> bool {
-    let state = async { SystemdProxy::new(connection).await?.system_state().await };
+    let state = async { ManagerProxy::new(connection).await?.system_state().await };
     match state.await {
         Ok(state) => state == "stopping",
         Err(error) => {

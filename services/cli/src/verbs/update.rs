@@ -9,6 +9,7 @@ use anyhow::{Context, bail, ensure};
 use dm_verity::{Digest, Salt, Verity};
 use serde_json::json;
 use understudy_bus::rauc::RaucProxy;
+use understudy_bus::systemd::ManagerProxy;
 use zbus::zvariant::{OwnedValue, Value};
 
 use super::vms::next;
@@ -48,17 +49,12 @@ impl Update {
             })?;
         }
         install(&rauc, &source, output).await?;
-        let slot = rauc.get_primary().await.map_err(plain)?;
-        output.show(
-            json!({ "version_installed": offered.version, "slot": slot, "rebooting": self.reboot }),
-            || {
-                format!(
-                    "Version {} is installed beside the running one. {}",
-                    offered.version,
-                    starts(self.reboot)
-                )
-            },
-        )?;
+        let slot = next_to_start(&rauc).await?;
+        let document =
+            json!({ "version_installed": offered.version, "slot": slot, "rebooting": self.reboot });
+        output.show(document, || {
+            format!("Version {} is installed in slot {slot}. {}", offered.version, starts(self.reboot))
+        })?;
         if self.reboot { reboot(link).await } else { Ok(()) }
     }
 }
@@ -104,16 +100,7 @@ fn starts(reboot: bool) -> &'static str {
 }
 
 async fn reboot(link: &Link) -> anyhow::Result<()> {
-    SystemdProxy::new(&link.bus).await?.reboot().await.context("systemd does not reboot")
-}
-
-#[zbus::proxy(
-    interface = "org.freedesktop.systemd1.Manager",
-    default_service = "org.freedesktop.systemd1",
-    default_path = "/org/freedesktop/systemd1"
-)]
-trait Systemd {
-    fn reboot(&self) -> zbus::Result<()>;
+    ManagerProxy::new(&link.bus).await?.reboot().await.context("systemd does not reboot")
 }
 
 /// What RAUC is told: an absolute path, or the URL.
@@ -226,6 +213,17 @@ fn text(slot: &HashMap<String, OwnedValue>, key: &str) -> String {
         Some(Value::Str(text)) => text.to_string(),
         _ => String::new(),
     }
+}
+
+/// The slot that starts next, as the boot loader names it: A or B.
+async fn next_to_start(rauc: &RaucProxy<'_>) -> anyhow::Result<String> {
+    let primary = rauc.get_primary().await.map_err(plain)?;
+    let status = rauc.get_slot_status().await.map_err(plain)?;
+    let slot = status
+        .iter()
+        .find(|(name, _)| *name == primary)
+        .context("RAUC does not list the slot that starts next")?;
+    Ok(text(&slot.1, "bootname"))
 }
 
 /// Lists both slots.
