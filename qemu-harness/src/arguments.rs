@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::accelerator::Accelerator;
 use crate::builder::VmBuilder;
-use crate::disk::PreparedDisk;
+use crate::disk::{Bus, PreparedDisk};
+use crate::network::Card;
 use crate::{Bytes, Error, Result};
 
 /// Names of what is in a machine's folder, where QEMU runs: relative, as a socket's path must be short.
@@ -14,6 +15,23 @@ pub(crate) const QMP_SOCKET: &str = "qmp.sock";
 pub(crate) const VARS: &str = "nvram.fd";
 /// The consoles: name, QEMU's device, and its options.
 pub(crate) const CONSOLES: [&str; 2] = ["ttyS0", "hvc0"];
+
+/// Every device that a machine can be made of, by QEMU's names. A QEMU that lacks one cannot run every machine.
+pub const DEVICES: [&str; 13] = [
+    Bus::Virtio.device(),
+    Bus::Sata.device(),
+    Bus::Nvme.device(),
+    Bus::Usb.device(),
+    Card::Virtio.device(),
+    Card::E1000e.device(),
+    "VGA",
+    "isa-serial",
+    "qemu-xhci",
+    "virtconsole",
+    "virtio-rng-pci",
+    "virtio-serial-pci",
+    "virtserialport",
+];
 
 pub(crate) fn console_socket(console: &str) -> String {
     format!("{console}.sock")
@@ -70,15 +88,18 @@ pub(crate) fn arguments(
     }
     line.flags(["-device", "VGA", "-device", "virtio-rng-pci"]);
     consoles_and_ports(&mut line, spec);
+    if disks.iter().any(|disk| disk.is_on(Bus::Usb)) {
+        line.add("-device", "qemu-xhci");
+    }
     for (index, disk) in disks.iter().enumerate() {
         line.json("-blockdev", disk.blockdev());
-        line.json("-device", disk.device(index == 0 && spec.kernel.is_none()));
+        line.json("-device", disk.device(index, index == 0 && spec.kernel.is_none()));
     }
     for (index, ((network, mac), cable)) in spec.nics.iter().zip(&inherited.cables).enumerate() {
         let id = format!("net{index}");
         line.add("-netdev", format!("stream,id={id},server=off,addr.type=fd,addr.str={cable}"));
-        let mut device = nic(&id, &mac.to_string());
-        if network.guest_mtu() != 1500 {
+        let mut device = nic(spec.card, &id, &mac.to_string());
+        if network.guest_mtu() != 1500 && spec.card == Card::Virtio {
             device["host_mtu"] = json!(network.guest_mtu());
         }
         line.json("-device", device);
@@ -86,7 +107,7 @@ pub(crate) fn arguments(
     for (index, user) in spec.user_nics.iter().enumerate() {
         let id = format!("user{index}");
         line.add("-netdev", user.netdev(&id));
-        line.json("-device", nic(&id, &user.mac.to_string()));
+        line.json("-device", nic(spec.card, &id, &user.mac.to_string()));
     }
     line.0.extend(spec.extra.iter().cloned());
     Ok(line.0)
@@ -145,8 +166,8 @@ fn flash(node: &str, file: &Path, read_only: bool) -> Value {
 }
 
 /// No option ROM: firmware must not try to boot from the network.
-fn nic(netdev: &str, mac: &str) -> Value {
-    json!({"driver": "virtio-net-pci", "id": format!("{netdev}-device"), "netdev": netdev, "mac": mac, "romfile": ""})
+fn nic(card: Card, netdev: &str, mac: &str) -> Value {
+    json!({"driver": card.device(), "id": format!("{netdev}-device"), "netdev": netdev, "mac": mac, "romfile": ""})
 }
 
 #[derive(Default)]
@@ -217,6 +238,34 @@ mod tests {
             assert!(has(&line, option, value), "{option} {value} in {line:#?}");
         }
         assert_eq!(line.iter().filter(|arg| arg.contains("host_mtu")).count(), 1);
+    }
+
+    #[test]
+    fn a_machine_is_made_of_devices_that_are_listed() {
+        for card in [Card::Virtio, Card::E1000e] {
+            let spec = Vm::build("box").cards(card).nic(&Network::new("lan"), Mac::numbered(1)).port("a");
+            let line = built(&spec).unwrap();
+            let devices = line.windows(2).filter(|pair| pair[0] == "-device").map(|pair| {
+                let json = serde_json::from_str::<Value>(&pair[1]).ok();
+                let name = json.and_then(|device| device["driver"].as_str().map(str::to_owned));
+                name.unwrap_or_else(|| pair[1].split(',').next().unwrap_or_default().to_owned())
+            });
+            let devices: Vec<_> = devices.collect();
+            assert!(devices.len() > 6, "{line:#?}");
+            for device in devices {
+                assert!(DEVICES.contains(&device.as_str()), "{device} is not listed");
+            }
+        }
+    }
+
+    #[test]
+    fn a_machine_has_the_network_cards_it_was_asked_for() {
+        let jumbo = Network::new("lan").mtu(9000);
+        let spec = Vm::build("box").cards(Card::E1000e).nic(&jumbo, Mac::numbered(1));
+        let line = built(&spec.user_nic(UserNic::new(Mac::numbered(2)))).unwrap();
+        assert_eq!(line.iter().filter(|arg| arg.contains(r#""driver":"e1000e""#)).count(), 2);
+        // Its guest has to be told of another MTU by other means.
+        assert!(!line.iter().any(|arg| arg.contains("virtio-net") || arg.contains("host_mtu")), "{line:#?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::network::Mac;
+use crate::network::{Card, Mac};
 use crate::{Bytes, Disk, Firmware, Network, Result, UserNic, Vm};
 
 /// What a machine is made of, until it is launched.
@@ -16,6 +16,7 @@ pub struct VmBuilder {
     pub(crate) firmware: Option<Firmware>,
     pub(crate) kernel: Option<Kernel>,
     pub(crate) disks: Vec<Disk>,
+    pub(crate) card: Card,
     pub(crate) nics: Vec<(Network, Mac)>,
     pub(crate) user_nics: Vec<UserNic>,
     pub(crate) ports: Vec<PortSpec>,
@@ -47,6 +48,7 @@ impl VmBuilder {
             firmware: None,
             kernel: None,
             disks: Vec::new(),
+            card: Card::default(),
             nics: Vec::new(),
             user_nics: Vec::new(),
             ports: Vec::new(),
@@ -91,6 +93,12 @@ impl VmBuilder {
     /// One more disk. The machine boots from the first.
     pub fn disk(mut self, disk: Disk) -> Self {
         self.disks.push(disk);
+        self
+    }
+
+    /// What its network cards are; virtio-net unless told.
+    pub fn cards(mut self, card: Card) -> Self {
+        self.card = card;
         self
     }
 

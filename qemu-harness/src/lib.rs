@@ -20,14 +20,15 @@ mod snapshot;
 mod vm;
 
 pub use accelerator::Accelerator;
+pub use arguments::DEVICES;
 pub use builder::VmBuilder;
 pub use bytes::Bytes;
 pub use console::{Console, Match, Output, Pattern, Shell};
 pub use deadline::Deadline;
-pub use disk::{Cache, Disk};
+pub use disk::{Bus, Cache, Disk};
 pub use error::Error;
 pub use firmware::Firmware;
-pub use network::{Mac, Network, Traffic, UserNic};
+pub use network::{Card, Mac, Network, Traffic, UserNic};
 pub use qmp;
 pub use serial_port::SerialPort;
 pub use snapshot::{FrozenDisk, zero_block_hash};

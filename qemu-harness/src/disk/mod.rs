@@ -9,11 +9,12 @@ pub(crate) use prepared::{Format, PreparedDisk, absolute};
 
 use crate::Bytes;
 
-/// A disk to be given to a machine, on virtio-blk.
+/// A disk to be given to a machine.
 #[derive(Debug, Clone)]
 pub struct Disk {
     pub(crate) name: Option<String>,
     pub(crate) source: Source,
+    pub(crate) bus: Bus,
     pub(crate) serial: Option<String>,
     pub(crate) sector_size: Option<u32>,
     pub(crate) cache: Cache,
@@ -26,6 +27,32 @@ pub(crate) enum Source {
     Blank(Bytes),
     File(PathBuf),
     Files { label: String, files: Vec<(String, Vec<u8>)> },
+}
+
+/// How a guest reaches a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bus {
+    /// virtio-blk (`/dev/vda`).
+    #[default]
+    Virtio,
+    /// SATA, on the chipset's controller with its six ports (`/dev/sda`). Not for disks that are read-only.
+    Sata,
+    /// NVMe, each with a controller of its own (`/dev/nvme0n1`).
+    Nvme,
+    /// A stick on USB 3 (`/dev/sda`).
+    Usb,
+}
+
+impl Bus {
+    /// QEMU's name of a disk on it.
+    pub(crate) const fn device(self) -> &'static str {
+        match self {
+            Bus::Virtio => "virtio-blk-pci",
+            Bus::Sata => "ide-hd",
+            Bus::Nvme => "nvme",
+            Bus::Usb => "usb-storage",
+        }
+    }
 }
 
 /// What lies between the guest's writes and the host's disk.
@@ -71,7 +98,13 @@ impl Disk {
         self
     }
 
-    /// The serial number the guest sees (`/dev/disk/by-id/virtio-SERIAL`), at most 20 characters.
+    /// How the guest reaches it; virtio-blk unless told.
+    pub fn on(mut self, bus: Bus) -> Self {
+        self.bus = bus;
+        self
+    }
+
+    /// The serial number the guest sees (such as `/dev/disk/by-id/virtio-SERIAL`), at most 20 characters.
     pub fn serial(mut self, serial: &str) -> Self {
         self.serial = Some(serial.to_owned());
         self
@@ -109,6 +142,7 @@ impl Disk {
         Disk {
             name: None,
             source,
+            bus: Bus::default(),
             serial: None,
             sector_size: None,
             cache: Cache::default(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Cache, Disk, Source, files};
+use super::{Bus, Cache, Disk, Source, files};
 use crate::process::Program;
 use crate::{Bytes, Error, Result};
 
@@ -60,7 +60,12 @@ impl PreparedDisk {
         }
         if let Some(serial) = disk.serial.as_ref().filter(|serial| serial.len() > 20) {
             return Err(Error::Asked(format!(
-                "the serial `{serial}` of disk {name} is longer than the 20 characters virtio-blk can tell"
+                "the serial `{serial}` of disk {name} is longer than the 20 characters a disk can tell"
+            )));
+        }
+        if disk.bus == Bus::Sata && disk.read_only {
+            return Err(Error::Asked(format!(
+                "disk {name} cannot be read-only, as a SATA disk has no way to say so; take another bus"
             )));
         }
         let (file, format, size) = match &disk.source {
@@ -97,6 +102,10 @@ impl PreparedDisk {
         Ok(PreparedDisk { name, file, format, size, snapshots: 0, options: disk.clone() })
     }
 
+    pub(crate) fn is_on(&self, bus: Bus) -> bool {
+        self.options.bus == bus
+    }
+
     pub(crate) fn is_read_only(&self) -> bool {
         self.options.read_only
     }
@@ -125,14 +134,20 @@ impl PreparedDisk {
         })
     }
 
-    /// The `-device` description; `boots` where the firmware is to start from it.
-    pub(crate) fn device(&self, boots: bool) -> Value {
+    /// The `-device` description of the disk in this `place` of all; `boots` where the firmware is to start from it.
+    pub(crate) fn device(&self, place: usize, boots: bool) -> Value {
         let mut device = json!({
-            "driver": "virtio-blk-pci",
+            "driver": self.options.bus.device(),
             "id": format!("{}-device", self.name),
             "drive": self.node(),
         });
-        if let Some(serial) = &self.options.serial {
+        if self.options.bus == Bus::Sata {
+            // Each port of q35's controller is a bus for one disk; there are six.
+            device["bus"] = json!(format!("ide.{place}"));
+        }
+        // NVMe has no disk without a serial number.
+        let needed = (self.options.bus == Bus::Nvme).then_some(&self.name);
+        if let Some(serial) = self.options.serial.as_ref().or(needed) {
             device["serial"] = json!(serial);
         }
         if let Some(bytes) = self.options.sector_size {
@@ -201,10 +216,26 @@ mod tests {
         let metadata = fs::metadata(&disk.file).unwrap();
         assert_eq!((metadata.len(), metadata.blocks()), (1536, 0));
         assert_eq!(disk.blockdev()["driver"], "raw");
-        assert_eq!(disk.device(true)["serial"], "S-1");
-        assert_eq!(disk.device(true)["bootindex"], 0);
-        assert_eq!(disk.device(false).get("bootindex"), None);
+        assert_eq!(disk.device(0, true)["serial"], "S-1");
+        assert_eq!(disk.device(0, true)["bootindex"], 0);
+        assert_eq!(disk.device(0, false).get("bootindex"), None);
         assert_eq!(disk.node(), "disk1");
+    }
+
+    #[test]
+    fn a_disk_is_on_the_bus_it_was_asked_for() {
+        for (bus, driver, serial) in [
+            (Bus::Virtio, "virtio-blk-pci", Value::Null),
+            (Bus::Sata, "ide-hd", Value::Null),
+            (Bus::Nvme, "nvme", json!("disk1")),
+            (Bus::Usb, "usb-storage", Value::Null),
+        ] {
+            let (_folder, disk) = made(Disk::blank(Bytes::mib(1)).on(bus));
+            assert_eq!(
+                (&disk.device(0, false)["driver"], &disk.device(0, false)["serial"]),
+                (&json!(driver), &serial)
+            );
+        }
     }
 
     #[test]
@@ -226,6 +257,8 @@ mod tests {
         assert!(refused(Disk::blank(Bytes(1000))).contains("multiple of 512"));
         assert!(refused(Disk::blank(Bytes::mib(1)).named("a,b")).contains("letters, digits and hyphens"));
         assert!(refused(Disk::blank(Bytes::mib(1)).serial(&"x".repeat(21))).contains("20 characters"));
+        let read_only = Disk::blank(Bytes::mib(1)).read_only().on(Bus::Sata);
+        assert!(refused(read_only).contains("take another bus"));
         assert!(refused(Disk::overlay_of("/no/such/image")).contains("/no/such/image"));
     }
 

@@ -42,6 +42,26 @@ impl std::fmt::Debug for Mac {
     }
 }
 
+/// A kind of network card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Card {
+    /// virtio-net: fast, and it takes a network's MTU over by itself.
+    #[default]
+    Virtio,
+    /// Intel 82574L, as real machines have it.
+    E1000e,
+}
+
+impl Card {
+    /// QEMU's name of it.
+    pub(crate) const fn device(self) -> &'static str {
+        match self {
+            Card::Virtio => "virtio-net-pci",
+            Card::E1000e => "e1000e",
+        }
+    }
+}
+
 /// A switch to which machines are connected. Clones are the same switch.
 #[derive(Debug, Clone)]
 pub struct Network {
