@@ -1,6 +1,10 @@
 //! Package sources: the host's own mirror, asked for the image's release.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::command::Log;
+use crate::error::{IoContext, Result};
 
 /// Where a host takes Debian from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -50,6 +54,52 @@ impl Mirrors {
         }
         Some(text)
     }
+}
+
+/// The names under which Debian ships its archive keys.
+const KEYRINGS: [&str; 2] =
+    ["/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"];
+
+/// Debian's archive keys on this host.
+pub(crate) fn keyring() -> Option<PathBuf> {
+    KEYRINGS.map(PathBuf::from).into_iter().find(|keyring| keyring.exists())
+}
+
+/// Writes sources and the way to them below `folder`/etc/apt, for a root of `release` with Debian's archive keys.
+pub(crate) fn write_configuration(
+    mirrors: &Mirrors,
+    release: &str,
+    components: &[String],
+    folder: &Path,
+    log: &Log,
+) -> Result<()> {
+    let mut files = vec![("apt.conf.d/host", acquire_options(log).join("\n") + "\n")];
+    if let Some(sources) = mirrors.sources(release, components, Path::new(KEYRINGS[0])) {
+        files.push(("sources.list.d/host.list", sources));
+    }
+    for (name, text) in files {
+        let file = folder.join("etc/apt").join(name);
+        let parent = file.parent().unwrap_or(folder);
+        std::fs::create_dir_all(parent).at("create", parent)?;
+        std::fs::write(&file, text).at("write", &file)?;
+    }
+    Ok(())
+}
+
+/// How this host reaches its mirror: proxies, time-outs, checks that its administrator switched off. As lines of `apt.conf`.
+pub(crate) fn acquire_options(log: &Log) -> Vec<String> {
+    let mut command = Command::new("apt-config");
+    command.args(["dump", "Acquire"]);
+    let Ok(dump) = log.run("read the host's apt configuration", command) else { return Vec::new() };
+    let wanted = ["http", "https", "ftp", "Retries", "ForceIPv", "Check-Valid-Until", "Check-Date"];
+    String::from_utf8_lossy(&dump)
+        .lines()
+        .filter(|line| {
+            let name = line.strip_prefix("Acquire::").unwrap_or_default();
+            wanted.iter().any(|w| name.starts_with(w)) && !line.ends_with("\"\";")
+        })
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether a suite is one of Debian's, and which archive it lives in.

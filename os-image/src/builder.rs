@@ -1,26 +1,34 @@
 //! A recipe's way through the stages.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rauc_bundle::block_hash_index::BlockHashIndex;
 
-use crate::apt::Mirrors;
+use crate::apt::{self, Mirrors};
 use crate::cache::{Cache, Stage, StageReport};
 use crate::command::Log;
+use crate::divergence::{Divergence, Inspector};
 use crate::error::{Error, IoContext, Result};
+use crate::explain::Forecast;
 use crate::key::Key;
+use crate::packages::Packages;
+use crate::packages::lock::Lock;
+use crate::packages::update::{self, LockUpdate};
 use crate::recipe::{Output, Recipe};
 use crate::service::Contribution;
+use crate::sizes::{Makeup, Origin, Origins, Sizes};
 use crate::stages::filesystem::Additions;
 use crate::stages::payload::Payload;
 use crate::stages::programs::Linking;
 use crate::stages::slot::SlotImages;
 use crate::stages::{
-    Context, base, deb, disk, emulator, filesystem, firmware, initramfs, modules, payload, programs, root,
-    slot, tools,
+    Context, base, compressed, deb, disk, emulator, filesystem, firmware, initramfs, modules, payload,
+    programs, root, sbom, slot, tools,
 };
+use crate::toolbox::Toolbox;
 use crate::workspace::{Crate, Workspace};
 
 /// Builds images of one workspace into one cache.
@@ -30,6 +38,9 @@ pub struct Builder {
     workspace: Workspace,
     mirrors: Mirrors,
     keyring: Option<PathBuf>,
+    strict: bool,
+    /// The stages known to be unlocked.
+    unlocked: RefCell<BTreeSet<String>>,
 }
 
 /// A finished image. Its files lie in the cache and are read-only: boot a copy or an overlay.
@@ -45,6 +56,8 @@ pub struct Image {
     pub kernel: PathBuf,
     /// Initramfs, as it stands in the image.
     pub initramfs: PathBuf,
+    /// The bill of materials of a disk: SPDX in JSON. The same is in the image's `/usr/share/sbom`.
+    pub sbom: Option<PathBuf>,
     /// JSON list of name and version of the installed Debian packages.
     pub packages: PathBuf,
     /// What was built and reused for it.
@@ -54,6 +67,8 @@ pub struct Image {
     /// The Debian release it is made of: the one to take firmware from.
     pub release: String,
     hash: String,
+    #[serde(skip)]
+    pub(crate) makeup: Makeup,
 }
 
 /// UEFI firmware for virtual machines that boot images of one release.
@@ -73,13 +88,53 @@ impl Builder {
         let log = Log(cache.persistent("logs")?.join("workspace.log"));
         let _ = std::fs::remove_file(&log.0);
         let workspace = Workspace::open(workspace, &log)?;
-        Ok(Self { cache, workspace, mirrors: Mirrors::of_host(), keyring: None })
+        Ok(Self::of(cache, workspace))
+    }
+
+    /// A builder that builds nothing, to be asked what it would do.
+    pub(crate) fn explaining(workspace: &Path, cache: &Path) -> Result<Self> {
+        let cache = Cache::explaining(cache)?;
+        let log = tempfile::NamedTempFile::new().at("make a file in", &std::env::temp_dir())?;
+        let workspace = Workspace::open(workspace, &Log(log.path().to_owned()))?;
+        Ok(Self::of(cache, workspace))
+    }
+
+    fn of(cache: Cache, workspace: Workspace) -> Self {
+        let mirrors = Mirrors::of_host();
+        Self { cache, workspace, mirrors, keyring: None, strict: false, unlocked: RefCell::default() }
+    }
+
+    /// What it would do.
+    pub(crate) fn into_forecast(self) -> Option<Forecast> {
+        self.cache.into_forecast()
     }
 
     /// With the certificates (PEM) that updates of the images must be signed by.
     pub fn with_keyring(mut self, keyring: PathBuf) -> Self {
         self.keyring = Some(keyring);
         self
+    }
+
+    /// Refusing whatever is not locked.
+    pub fn locked(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
+    /// Locks the packages that the mirror has now for the recipe in `file`, and for the tools of its release if their lock is not of them.
+    pub fn update_lock(&self, file: &Path) -> Result<Vec<LockUpdate>> {
+        let recipe = Recipe::load(file)?;
+        let (release, mut updates) = (&recipe.release, Vec::new());
+        if !update::tools_are_locked(&self.workspace.root, release)? {
+            updates.push(self.update_tools_lock(release)?);
+        }
+        updates.push(update::of_recipe(&self.packages(release)?, &recipe)?);
+        Ok(updates)
+    }
+
+    /// Locks the tools of a release, and dates its images.
+    pub fn update_tools_lock(&self, release: &str) -> Result<LockUpdate> {
+        update::of_tools(&self.packages(release)?, release, self.tools_lock(release))
     }
 
     /// Builds the recipe in `file`, or reuses what is up to date.
@@ -101,7 +156,7 @@ impl Builder {
 
     /// The firmware of a release.
     pub fn firmware(&self, release: &str) -> Result<Firmware> {
-        let tools = tools::stage(&self.cache, &self.mirrors, release)?;
+        let tools = tools::stage(&self.packages(release)?, release)?;
         let stage = firmware::stage(&self.cache, &tools, release)?;
         Ok(Firmware { code: stage.path.join(firmware::CODE), variables: stage.path.join(firmware::VARS) })
     }
@@ -109,35 +164,76 @@ impl Builder {
     /// A QEMU of a release that emulates virtualisation well enough for an image to boot UEFI machines
     /// itself: for hosts without KVM, on which that image is booted.
     pub fn emulator(&self, release: &str) -> Result<PathBuf> {
-        Ok(emulator::stage(&self.cache, &self.mirrors, release)?.path.join(emulator::PROGRAM))
+        Ok(emulator::stage(&self.packages(release)?, release)?.path.join(emulator::PROGRAM))
     }
 
     /// Bytes of the boot disk compressed with zstd: what a person would download.
     pub fn compressed_bytes(&self, image: &Image) -> Result<u64> {
-        let Some(disk) = &image.disk else {
+        let Image { name, disk: Some(disk), hash, release, .. } = image else {
             return Ok(image.initramfs.metadata().at("read", &image.initramfs)?.len());
         };
-        let context = self.context(&image.release)?;
-        let key = Key::default().value("disk", &image.hash).value("tools", &context.tools.hash);
-        let stage = self.cache.stage(&format!("compressed size {}", image.name), &key, |out, _, log| {
-            let root = context.build_root().with("disk.raw", disk).with_writable("out", out);
-            root.run(
-                log,
-                "compress the disk",
-                "zstd -q -T0 -3 -c /run/build/disk.raw | wc -c > /run/build/out/bytes",
-            )?;
-            Ok(())
-        })?;
-        let file = stage.path.join("bytes");
-        let text = std::fs::read_to_string(&file).at("read", &file)?;
-        text.trim()
-            .parse()
-            .map_err(|_| Error::content(&image.name, "its size is unreadable", "remove the cache"))
+        let context = self.context(release)?;
+        let stage = compressed::stage(&context, &format!("compressed size {name}"), "disk", disk, hash)?;
+        compressed::bytes(&stage)
+    }
+
+    /// Programs of a release that no image needs, installed in a root of their own, with what the mirror has now.
+    pub fn toolbox(&self, name: &str, release: &str, packages: &[&str]) -> Result<Toolbox> {
+        Toolbox::install(&self.packages(release)?, name, release, packages)
+    }
+
+    /// Writes below `folder`/etc/apt how this host reaches packages of Debian: for other builders.
+    ///
+    /// Without sources where the host's own apt names no Debian archive.
+    pub fn write_apt_configuration(&self, release: &str, components: &[String], folder: &Path) -> Result<()> {
+        let log = Log(self.cache.persistent("logs")?.join("packages.log"));
+        apt::write_configuration(&self.mirrors, release, components, folder, &log)
+    }
+
+    /// What fills an image.
+    pub fn sizes(&self, image: &Image) -> Result<Sizes> {
+        let mut sizes = Sizes::of(&image.name, &image.makeup, &image.kernel, &image.initramfs)?;
+        if let Some(Stage { path, hash }) = &image.makeup.filesystem {
+            let (context, name) = (self.context(&image.release)?, format!("compressed root {}", image.name));
+            let root = compressed::stage(&context, &name, "root", &path.join("root.img"), hash)?;
+            sizes.compressed_root = Some(compressed::bytes(&root)?);
+            sizes.compressed_disk = Some(self.compressed_bytes(image)?);
+        }
+        Ok(sizes)
+    }
+
+    /// What was built and reused so far.
+    pub fn reports(&self) -> Vec<StageReport> {
+        self.cache.reports()
+    }
+
+    /// Where two builds of the same recipe went apart first, opened with the tools of `release`.
+    pub fn first_divergence(&self, release: &str, builds: [&[StageReport]; 2]) -> Result<Option<Divergence>> {
+        let context = self.context(release)?;
+        let scratch = self.cache.persistent("tmp")?;
+        let log = Log(self.cache.persistent("logs")?.join("divergence.log"));
+        let run = |folder: &Path, script: &str| {
+            let root = context.build_root().with_writable("inspect", folder);
+            Ok(root.run(&log, "look inside", &format!("cd /run/build/inspect\n{script}"))?)
+        };
+        let inspector = Inspector { run: &run, scratch: &scratch };
+        inspector.first_divergence(builds)
     }
 
     fn context(&self, release: &str) -> Result<Context<'_>> {
-        let tools = tools::stage(&self.cache, &self.mirrors, release)?;
-        Ok(Context { cache: &self.cache, workspace: &self.workspace, mirrors: &self.mirrors, tools })
+        let packages = self.packages(release)?;
+        let tools = tools::stage(&packages, release)?;
+        Ok(Context { cache: &self.cache, workspace: &self.workspace, packages, tools })
+    }
+
+    fn packages(&self, release: &str) -> Result<Packages<'_>> {
+        let own = Lock::load([&self.tools_lock(release)])?;
+        let Self { cache, mirrors, strict, unlocked, .. } = self;
+        Ok(Packages { cache, mirrors, strict: *strict, own, unlocked })
+    }
+
+    fn tools_lock(&self, release: &str) -> PathBuf {
+        update::tools_lock(&self.workspace.root, release)
     }
 
     fn initramfs(&self, context: &Context, recipe: &Recipe, root: &Stage) -> Result<Image> {
@@ -156,8 +252,8 @@ impl Builder {
         let recipe = Recipe::load(file)?;
         let context = self.context(&recipe.release)?;
         let root = root::stage(&context, &recipe)?;
-        let (_, slot) = self.slot(&context, &recipe, &root)?;
-        payload::stage(&context, &recipe, &slot)
+        let filled = self.slot(&context, &recipe, &root)?;
+        payload::stage(&context, &recipe, &filled.slot)
     }
 
     /// The block hash indexes of a bundle, in the order of a payload's.
@@ -166,24 +262,31 @@ impl Builder {
     }
 
     fn disk(&self, context: &Context, recipe: &Recipe, root: &Stage) -> Result<Image> {
-        let (base, slot) = self.slot(context, recipe, root)?;
-        let disk = disk::stage(context, recipe, &root::kernel_of(root, recipe)?, &slot)?;
-        Ok(image(recipe, &disk, &base, true))
+        let Filled { base, slot, makeup, sbom } = self.slot(context, recipe, root)?;
+        let sbom = sbom.path.join(sbom::file_name(recipe));
+        let disk = disk::stage(context, recipe, root, &slot, &sbom)?;
+        Ok(Image { makeup, ..image(recipe, &disk, &base, true) })
     }
 
-    /// The base, for its kernel, and the images that fill a slot.
-    fn slot(&self, context: &Context, recipe: &Recipe, root: &Stage) -> Result<(Stage, SlotImages)> {
-        let mut included = Vec::new();
+    /// Makes the images that fill a slot.
+    fn slot(&self, context: &Context, recipe: &Recipe, root: &Stage) -> Result<Filled> {
+        let (mut included, mut others, mut origins) = (Vec::new(), Vec::new(), Origins::new());
         for include in &recipe.include {
             let other = Recipe::load(&include.recipe)?;
             let root = root::stage(context, &other)?;
             let image = self.initramfs(context, &other, &root)?;
             let path = image.kernel.parent().unwrap_or(&image.kernel).to_owned();
+            for name in ["vmlinuz", "initrd.img"] {
+                let path = format!("{}/{name}", include.to.trim_start_matches('/'));
+                origins.insert(path, Origin::Recipe(image.name.clone()));
+            }
             included.push((include.to.clone(), Stage { path, hash: image.hash }));
+            others.push((other, root));
         }
         let modules = modules::stage(context, recipe, root)?;
         let base = base::stage(context, recipe, root, modules.as_ref())?;
-        let (mut services, mut services_key) = self.services(context, recipe)?;
+        let (mut services, mut services_key, of_services) = self.services(context, recipe)?;
+        origins.extend(of_services);
         if let Some(to) = &recipe.keyring {
             let keyring = self.keyring.as_ref().ok_or_else(|| {
                 Error::content(
@@ -197,28 +300,55 @@ impl Builder {
             services.overlay.text(to, text);
         }
         let debs = self.debs(context, recipe)?;
-        let additions = Additions { services, services_key, debs, included };
+        let sbom = self.sbom(context, recipe, root, modules.as_ref(), &others)?;
+        let additions = Additions { services, services_key, debs, included, sbom: sbom.clone() };
         let filesystem = filesystem::stage(context, recipe, &base, additions)?;
         let slot = slot::stage(context, recipe, &base, &filesystem)?;
-        Ok((base, slot))
+        let makeup = Makeup { filesystem: Some(filesystem), origins, kernel_apart: slot.boot.is_some() };
+        Ok(Filled { base, slot, sbom, makeup })
     }
 
-    /// Compiles the services and collects what their folders hold.
-    fn services(&self, context: &Context, recipe: &Recipe) -> Result<(Contribution, Key)> {
+    fn sbom(
+        &self,
+        context: &Context,
+        recipe: &Recipe,
+        root: &Stage,
+        modules: Option<&Stage>,
+        included: &[(Recipe, Stage)],
+    ) -> Result<Stage> {
+        let mut crates = self.members(recipe, &recipe.services)?;
+        let dynamic = crates.len();
+        crates.extend(self.members(recipe, &recipe.debs)?);
+        for (other, _) in included {
+            let program =
+                other.program.as_ref().map(|program| self.workspace.member(&other.name, &program.service));
+            crates.extend(program.transpose()?);
+        }
+        let linked_statically = crates.len() > dynamic;
+        let parts = sbom::Parts { root, modules, included, crates: &crates, linked_statically };
+        sbom::stage(context, recipe, &parts)
+    }
+
+    /// Compiles the services and collects what their folders hold, and which service each file is of.
+    fn services(&self, context: &Context, recipe: &Recipe) -> Result<(Contribution, Key, Origins)> {
         let crates = self.members(recipe, &recipe.services)?;
         let programs = programs::stage(context, &recipe.name, &crates, Linking::Dynamic)?;
-        let mut contribution = Contribution::default();
+        let (mut all, mut origins) = (Contribution::default(), Origins::new());
         let mut key = Key::default().value("vendor", &recipe.vendor);
         for krate in crates {
+            let mut contribution = Contribution::default();
             contribution.add_files(krate.folder())?;
             if let Some(programs) = &programs {
-                contribution.add_programs(krate, &recipe.vendor, &programs.path)?;
+                contribution.add_programs(krate, &recipe.vendor, &programs.path);
             }
+            let destinations = contribution.overlay.destinations().map(str::to_owned);
+            origins.extend(destinations.map(|path| (path, Origin::Service(krate.name.clone()))));
+            all.extend(contribution);
             // Sources count through the programs; units and policies lie in the same folder.
             key = key.path(&format!("files of {}", krate.name), krate.folder())?;
         }
         let key = key.value("programs", &programs.map(|p| p.hash));
-        Ok((contribution, key))
+        Ok((all, key, origins))
     }
 
     fn debs(&self, context: &Context, recipe: &Recipe) -> Result<Vec<Stage>> {
@@ -242,10 +372,22 @@ fn image(recipe: &Recipe, stage: &Stage, kernel: &Stage, disk: bool) -> Image {
         data_disks: recipe.disks.iter().map(|d| data_disk(&d.name)).collect(),
         kernel: kernel.path.join("vmlinuz"),
         initramfs: kernel.path.join("initrd.img"),
+        sbom: disk.then(|| stage.path.join(sbom::file_name(recipe))),
         packages: PathBuf::new(),
         stages: Vec::new(),
         seconds: 0.0,
         hash: stage.hash.clone(),
         release: recipe.release.clone(),
+        makeup: Makeup { kernel_apart: true, ..Makeup::default() },
     }
+}
+
+/// What comes of a root on its way to a slot.
+struct Filled {
+    /// Has the kernel.
+    base: Stage,
+    slot: SlotImages,
+    /// The bill of materials.
+    sbom: Stage,
+    makeup: Makeup,
 }

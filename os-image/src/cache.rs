@@ -1,6 +1,7 @@
 //! Stages on disk: each a folder named after the hash of its inputs, complete or absent.
 
-use std::fs::File;
+use std::cell::RefCell;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::command::Log;
 use crate::error::{IoContext, Result};
+use crate::explain::{Forecast, Reason};
+use crate::host;
 use crate::key::Key;
-use crate::namespace;
 
 /// Results kept of every stage: the newest, and the one before it for going back and forth.
 const KEPT: usize = 2;
@@ -19,11 +21,13 @@ const KEPT: usize = 2;
 pub struct Cache {
     folder: PathBuf,
     /// Held as long as the cache is; the kernel releases it when the process dies.
-    _lock: File,
-    reports: std::cell::RefCell<Vec<StageReport>>,
+    _lock: Option<File>,
+    reports: RefCell<Vec<StageReport>>,
+    /// Only where nothing is to be built: what a build would do.
+    forecast: Option<RefCell<Forecast>>,
 }
 
-/// One finished stage.
+/// One finished stage, or the place of one whose build is only explained.
 #[derive(Debug, Clone)]
 pub struct Stage {
     /// Folder with its results. Never written to again.
@@ -33,10 +37,12 @@ pub struct Stage {
 }
 
 /// What became of a stage in this run.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct StageReport {
     /// "root appliance".
     pub stage: String,
+    /// Folder with its results.
+    pub path: PathBuf,
     /// Why it was built; absent when it was reused.
     pub built: Option<String>,
     /// Seconds it took.
@@ -65,12 +71,47 @@ impl Cache {
             eprintln!("waiting for another build to leave the cache {}", folder.display());
             lock.lock().at("lock", &lock_file)?;
         }
-        let cache = Self { folder: folder.to_owned(), _lock: lock, reports: Default::default() };
+        let cache = Self {
+            folder: folder.to_owned(),
+            _lock: Some(lock),
+            reports: RefCell::default(),
+            forecast: None,
+        };
         if std::fs::read_dir(&tmp).at("list", &tmp)?.next().is_some() {
-            cache.remove(&tmp)?;
+            host::remove(&tmp)?;
             std::fs::create_dir_all(&tmp).at("create", &tmp)?;
         }
         Ok(cache)
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The cache in `folder`, to be asked what a build would do: it changes nothing in there, and does not wait for a build that runs.
+    pub fn explaining(folder: &Path) -> Result<Self> {
+        let lock_file = folder.join("lock");
+        let lock = match File::open(&lock_file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None, // nothing was ever built
+            file => Some(file.at("open", &lock_file)?),
+        };
+        let in_use = match lock.as_ref().map(File::try_lock_shared) {
+            None | Some(Ok(())) => false,
+            Some(Err(TryLockError::WouldBlock)) => true,
+            Some(Err(TryLockError::Error(error))) => return Err(error).at("lock", &lock_file),
+        };
+        Ok(Self {
+            folder: folder.to_owned(),
+            _lock: lock,
+            reports: RefCell::default(),
+            forecast: Some(RefCell::new(Forecast::new(in_use))),
+        })
+    }
+
+    /// What a build would do; nothing from a cache that builds.
+    pub fn into_forecast(self) -> Option<Forecast> {
+        self.forecast.map(RefCell::into_inner)
     }
 
     /// A folder that lives on between builds: downloads, the compiler's intermediate results.
@@ -85,7 +126,18 @@ impl Cache {
         self.reports.borrow().clone()
     }
 
-    /// The result of the stage `name` for these inputs: reused, or made by `build` in an empty folder.
+    /// Whether a build is only explained.
+    pub fn explains(&self) -> bool {
+        self.forecast.is_some()
+    }
+
+    /// Whether some stage has a result for these inputs.
+    pub fn has(&self, key: &Key) -> Result<bool> {
+        Ok(self.elsewhere(&key.hash())?.is_some())
+    }
+
+    /// The result of the stage `name` for these inputs: reused, or made by `build` in an empty folder. Where a build is only
+    /// explained, the place it would have.
     ///
     /// `build` gets the folder for the results, a scratch folder of its own, and the stage's log.
     pub fn stage(
@@ -99,14 +151,18 @@ impl Cache {
         // A key says all that decides the bytes, its builder's source included: another recipe's result with the same one is as good.
         let path = self.elsewhere(&hash)?.unwrap_or_else(|| family.join(&hash));
         let stage = Stage { path: path.clone(), hash: hash.clone() };
-        if path.is_dir() {
-            touch(&path)?;
-            self.report(StageReport { stage: name.into(), built: None, seconds: 0.0 });
-            return Ok(stage);
-        }
         let last_key = family.join("last-key.json");
         let before = std::fs::read(&last_key).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let why = key.why(before.as_ref());
+        if let Some(forecast) = &self.forecast {
+            forecast.borrow_mut().note(name, &stage, key, before.as_ref());
+            return Ok(stage);
+        }
+        if path.is_dir() {
+            touch(&path)?;
+            self.report(StageReport { stage: name.into(), path, built: None, seconds: 0.0 });
+            return Ok(stage);
+        }
+        let why = Reason::of(key, before.as_ref()).to_string();
         let tmp = self.folder.join("tmp").join(format!("{}-{hash}", name.replace(' ', "-")));
         let (result, scratch, logs) = (tmp.join("result"), tmp.join("scratch"), self.folder.join("logs"));
         for dir in [&family, &result, &scratch, &logs] {
@@ -122,10 +178,11 @@ impl Cache {
         std::fs::rename(&result, &path).at("move into place", &path)?;
         let text = serde_json::to_vec_pretty(key).expect("a key is plain text");
         std::fs::write(&last_key, text).at("write", &last_key)?;
-        self.remove(&tmp)?;
+        host::remove(&tmp)?;
         self.prune(&family, &hash)?;
         self.report(StageReport {
             stage: name.into(),
+            path,
             built: Some(why),
             seconds: started.elapsed().as_secs_f64(),
         });
@@ -134,7 +191,10 @@ impl Cache {
 
     /// A result with this hash, of whatever stage.
     fn elsewhere(&self, hash: &str) -> Result<Option<PathBuf>> {
-        let stages = self.persistent("stages")?;
+        let stages = self.folder.join("stages");
+        if !stages.is_dir() {
+            return Ok(None); // a cache that never was, asked what a build would do
+        }
         let results = crate::key::sorted_children(&stages)?.into_iter().map(|family| family.join(hash));
         Ok(results.into_iter().find(|path| path.is_dir()))
     }
@@ -155,18 +215,7 @@ impl Cache {
         }
         old.sort();
         old.reverse();
-        old.iter().skip(KEPT - 1).try_for_each(|(_, path)| self.remove(path))
-    }
-
-    /// Removes a folder that may hold files of mapped users, which only a user namespace can delete.
-    fn remove(&self, path: &Path) -> Result<()> {
-        if std::fs::remove_dir_all(path).is_ok() {
-            return Ok(());
-        }
-        let log = Log(self.folder.join("cleanup.log"));
-        let script = format!("rm -rf --one-file-system -- {}", crate::command::quote(path));
-        log.run(&format!("remove {}", path.display()), namespace::command(&script))?;
-        Ok(())
+        old.iter().skip(KEPT - 1).try_for_each(|(_, path)| Ok(host::remove(path)?))
     }
 }
 

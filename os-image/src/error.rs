@@ -11,6 +11,12 @@ pub enum Error {
     /// A program failed.
     #[error(transparent)]
     Command(#[from] crate::command::CommandError),
+    /// A lock cannot be read or kept to.
+    #[error(transparent)]
+    Lock(#[from] crate::packages::lock::LockError),
+    /// The bill of materials could not be made.
+    #[error(transparent)]
+    Sbom(#[from] os_sbom::Error),
     /// A file could not be read or written.
     #[error("cannot {action} {path}: {source}")]
     File {

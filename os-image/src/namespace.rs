@@ -6,24 +6,35 @@ use std::process::Command;
 
 use crate::command::{CommandError, Log, quote, tied};
 
+/// Variables that a build sees as they are: how to reach the mirror.
+const PASSED_ON: [&str; 7] =
+    ["HOME", "http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTPS_PROXY", "NO_PROXY"];
+
 /// A shell script (`sh -eu`) that runs as root of a fresh user, mount and process namespace.
 ///
 /// The invoking user is root in there, so what it creates belongs to that user outside.
 pub fn command(script: &str) -> Command {
     let mut command = tied("unshare");
-    command.args(["--map-auto", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"]);
-    command.args(["sh", "-euc", script]);
+    command.args(["--map-auto", "--map-root-user", "--mount", "--uts", "--pid", "--fork", "--kill-child"]);
+    // What is built must not depend on who builds: neither on the user's umask nor on the host's name, nor, below, on language,
+    // time zone and whatever else stands in the environment.
+    command.args(["sh", "-euc", &format!("umask 022\nhostname localhost\n{script}")]);
+    command.env_clear();
+    command.envs(
+        std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|name| PASSED_ON.contains(&name))),
+    );
     // An ordinary user's path often lacks the administrator's programs, such as chroot.
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".into());
-    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
+    command.env("PATH", format!("{path}:/usr/sbin:/sbin")).env("LC_ALL", "C.UTF-8");
     command
 }
 
-/// A root filesystem to run programs in.
+/// A root filesystem to run programs in. They see `SOURCE_DATE_EPOCH`.
 #[derive(Debug, Clone)]
 pub struct BuildRoot {
     path: PathBuf,
     writable: bool,
+    source_date: u64,
     binds: Vec<Bind>,
 }
 
@@ -39,13 +50,13 @@ pub const INSIDE: &str = "/run/build";
 
 impl BuildRoot {
     /// The tools: nothing in them can be changed from inside.
-    pub fn read_only(path: &Path) -> Self {
-        Self { path: path.to_owned(), writable: false, binds: Vec::new() }
+    pub fn read_only(path: &Path, source_date: u64) -> Self {
+        Self { path: path.to_owned(), writable: false, source_date, binds: Vec::new() }
     }
 
     /// A root that is being made.
-    pub fn writable(path: &Path) -> Self {
-        Self { writable: true, ..Self::read_only(path) }
+    pub fn writable(path: &Path, source_date: u64) -> Self {
+        Self { writable: true, ..Self::read_only(path, source_date) }
     }
 
     /// Shows `from` as `/run/build/NAME`, read-only.
@@ -95,11 +106,12 @@ impl BuildRoot {
         if !self.writable {
             lines.push("mount -o remount,bind,ro $R || true".into());
         }
-        let mut exec = "exec chroot $R /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-                        LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive"
-            .to_owned();
-        exec.push_str(&format!(" /bin/sh -euc {}", quote(script)));
-        lines.push(exec);
+        lines.push(format!(
+            "exec chroot $R /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
+             DEBIAN_FRONTEND=noninteractive SOURCE_DATE_EPOCH={} /bin/sh -euc {}",
+            self.source_date,
+            quote(script)
+        ));
         lines.join("\n")
     }
 }

@@ -14,17 +14,17 @@ pub struct Overlay(BTreeMap<String, Source>);
 
 #[derive(Debug, Clone)]
 enum Source {
-    File { path: PathBuf, executable: bool },
+    File(PathBuf),
     Text { text: String, executable: bool },
     Symlink(PathBuf),
 }
 
 impl Overlay {
     /// Adds a file; it becomes 0755 if it is executable, else 0644.
-    pub fn file(&mut self, to: impl Into<String>, path: &Path) -> Result<()> {
-        let executable = path.metadata().at("read", path)?.permissions().mode() & 0o111 != 0;
-        self.insert(to, Source::File { path: path.to_owned(), executable });
-        Ok(())
+    ///
+    /// It is looked at when everything is written: while a build is only explained, programs may not be there.
+    pub fn file(&mut self, to: impl Into<String>, path: &Path) {
+        self.insert(to, Source::File(path.to_owned()));
     }
 
     /// Adds a text file.
@@ -51,10 +51,15 @@ impl Overlay {
             } else if meta.is_symlink() {
                 self.insert(to, Source::Symlink(path.read_link().at("read", &path)?));
             } else {
-                self.file(to, &path)?;
+                self.file(to, &path);
             }
         }
         Ok(())
+    }
+
+    /// Adds all of another one.
+    pub fn extend(&mut self, other: Overlay) {
+        self.0.extend(other.0);
     }
 
     fn insert(&mut self, to: impl Into<String>, source: Source) {
@@ -86,9 +91,9 @@ impl Overlay {
                     std::fs::write(&target, text).at("write", &target)?;
                     *executable
                 }
-                Source::File { path, executable } => {
+                Source::File(path) => {
                     std::fs::copy(path, &target).at("copy", path)?;
-                    *executable
+                    path.metadata().at("read", path)?.permissions().mode() & 0o111 != 0
                 }
             };
             let mode = if executable { 0o755 } else { 0o644 };

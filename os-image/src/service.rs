@@ -28,6 +28,12 @@ pub struct Contribution {
 }
 
 impl Contribution {
+    /// Adds another service's.
+    pub fn extend(&mut self, other: Contribution) {
+        self.overlay.extend(other.overlay);
+        self.enable.extend(other.enable);
+    }
+
     /// Adds the configuration files of a crate folder.
     pub fn add_files(&mut self, folder: &Path) -> Result<()> {
         let mut files = sorted_children(folder)?;
@@ -52,16 +58,15 @@ impl Contribution {
     }
 
     /// Adds the binaries of a crate, compiled into `programs`.
-    pub fn add_programs(&mut self, krate: &Crate, vendor: &str, programs: &Path) -> Result<()> {
+    pub fn add_programs(&mut self, krate: &Crate, vendor: &str, programs: &Path) {
         for (bin, place) in krate.bins() {
             let folder = match place {
                 BinPlace::Vendor => format!("usr/lib/{vendor}"),
                 BinPlace::Folder(folder) => folder,
                 BinPlace::LeftOut => continue,
             };
-            self.overlay.file(format!("{folder}/{bin}"), &programs.join(&bin))?;
+            self.overlay.file(format!("{folder}/{bin}"), &programs.join(&bin));
         }
-        Ok(())
     }
 }
 

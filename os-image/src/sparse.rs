@@ -9,6 +9,7 @@ use crate::error::{IoContext, Result};
 
 /// Unit in which zeros are left out.
 const CHUNK: usize = 64 * 1024;
+static ZEROS: [u8; CHUNK] = [0; CHUNK];
 
 /// Writes the content of `from` into `to` at byte `offset`. The place must read as zeros before.
 pub(crate) fn copy_into(from: &Path, to: &Path, offset: u64) -> Result<()> {
@@ -27,7 +28,8 @@ pub(crate) fn copy_into(from: &Path, to: &Path, offset: u64) -> Result<()> {
         if filled == 0 {
             return Ok(());
         }
-        if buffer[..filled].iter().any(|byte| *byte != 0) {
+        // Slices are compared as a whole, byte by byte it would take seconds where xtask is not optimised.
+        if buffer[..filled] != ZEROS[..filled] {
             target.write_all_at(&buffer[..filled], position).at("write", to)?;
         }
         position += filled as u64;

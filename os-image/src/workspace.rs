@@ -161,6 +161,27 @@ impl Workspace {
         Ok(key)
     }
 
+    /// What decides which crates these crates are made of, and under which licences.
+    pub fn manifests_key(&self, crates: &[&Crate]) -> Result<Key> {
+        let mut key = Key::default()
+            .value("toolchain", &self.toolchain_version)
+            .path("Cargo.lock", &self.root.join("Cargo.lock"))?
+            .path("workspace Cargo.toml", &self.root.join("Cargo.toml"))?;
+        for folder in self.closure(crates) {
+            let manifest = folder.join("Cargo.toml");
+            let label = manifest.strip_prefix(&self.root).unwrap_or(&manifest).display().to_string();
+            key = key.path(&label, &manifest)?;
+        }
+        Ok(key)
+    }
+
+    /// The release of the Rust toolchain, such as `1.95.0`.
+    pub fn rust_release(&self) -> &str {
+        // `rustc --version --verbose` prints it as `release: 1.95.0`.
+        let release = self.toolchain_version.lines().find_map(|line| line.strip_prefix("release: "));
+        release.unwrap_or(&self.toolchain_version)
+    }
+
     /// Copies what cargo needs to compile any member into `to`, changing only what differs.
     pub fn mirror(&self, to: &Path) -> Result<()> {
         let mut names: BTreeSet<PathBuf> = ["Cargo.toml", "Cargo.lock"].map(PathBuf::from).into();
@@ -225,6 +246,33 @@ mod tests {
                 ("hidden".into(), BinPlace::LeftOut),
             ]
         );
+    }
+
+    #[test]
+    fn what_a_program_is_made_of_changes_with_a_manifest_and_not_with_its_own_code() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| std::fs::write(dir.path().join(file), text).unwrap();
+        std::fs::create_dir(dir.path().join("a")).unwrap();
+        ["Cargo.lock", "Cargo.toml", "a/Cargo.toml", "a/main.rs"]
+            .into_iter()
+            .for_each(|file| write(file, "1"));
+        let member = krate(serde_json::json!({
+            "name": "a", "version": "1.0.0", "description": null, "targets": [], "dependencies": [],
+            "manifest_path": dir.path().join("a/Cargo.toml"), "metadata": null,
+        }));
+        let workspace = Workspace {
+            root: dir.path().into(),
+            toolchain: "/t".into(),
+            toolchain_version: "rustc 1.95.0 (x)\nrelease: 1.95.0\nLLVM version: 1".into(),
+            crates: vec![member],
+        };
+        assert_eq!(workspace.rust_release(), "1.95.0");
+        let key = || workspace.manifests_key(&[&workspace.crates[0]]).unwrap();
+        let before = key();
+        write("a/main.rs", "2");
+        assert_eq!(key().hash(), before.hash());
+        write("a/Cargo.toml", "2");
+        assert_ne!(key().hash(), before.hash());
     }
 
     #[test]

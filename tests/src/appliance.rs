@@ -13,12 +13,14 @@ use crate::world::{Images, World};
 /// The appliance's address on the private network.
 pub const ADDRESS: &str = "10.77.0.10";
 /// Size of each of the two mirrored data disks.
-const DATA_DISK: Bytes = Bytes::gib(12);
+pub(crate) const DATA_DISK: Bytes = Bytes::gib(12);
 /// How long a program on the appliance's console may take where nothing else is said.
 const COMMAND: Duration = Duration::from_secs(120);
 /// Where recovery points are copied to, to be read by the harness: large enough for the machine's largest disk.
 const SCRATCH_DISK: Bytes = Bytes::gib(4);
 const SCRATCH: &str = "scratch";
+/// QEMU's name of the watchdog that a box has here.
+const WATCHDOG: &str = "i6300esb";
 
 /// A running appliance.
 pub struct Appliance {
@@ -96,24 +98,14 @@ impl Appliance {
 
     /// The image with the configuration disk and two data disks.
     fn with_disk(name: &str, images: &Images, data_a: Disk) -> VmBuilder {
-        let answers = format!(
-            "version = 1\nhost_name = \"backstage\"\ntime_zone = \"Etc/UTC\"\n\n[network]\naddress = \"{ADDRESS}/24\"\n\n\
-             [pool]\nlayout = \"mirror\"\ndisks = [\"data-a\", \"data-b\"]\n"
-        );
         // A box has a watchdog, and a system that hangs is reset by it.
-        let watchdog = ["-device", "i6300esb", "-action", "watchdog=reset"];
+        let watchdog = ["-device", WATCHDOG, "-action", "watchdog=reset"];
         let mut vm = Vm::build(name).memory(Bytes::mib(5120)).cpus(2).qemu_args(watchdog);
         if let Some(emulator) = &images.emulator {
             // One processor: with two, QEMU's emulated SVM damaged a stand-in or the appliance in three of four runs.
             vm = vm.emulator(emulator).cpus(1);
         }
-        vm.firmware(&images.firmware)
-            .disk(
-                Disk::overlay_of(&images.appliance).named("system").serial("system").grown_to(Bytes::gib(8)),
-            )
-            .disk(data_a.named("data-a").serial("data-a"))
-            .disk(Disk::blank(DATA_DISK).named("data-b").serial("data-b"))
-            .disk(Disk::files("UNDERSTUDY", [("understudy.toml", answers)]).named("answers"))
+        disks(vm.firmware(&images.firmware), &images.appliance, data_a)
     }
 
     /// Runs `understudy … --json` and gives its document.
@@ -222,11 +214,34 @@ impl Appliance {
     }
 }
 
+/// The disks of a box: the image, two for the pool, and the configuration disk.
+pub(crate) fn disks(vm: VmBuilder, image: &Path, data_a: Disk) -> VmBuilder {
+    vm.disk(Disk::overlay_of(image).named("system").serial("system").grown_to(Bytes::gib(8)))
+        .disk(data_a.named("data-a").serial("data-a"))
+        .disk(Disk::blank(DATA_DISK).named("data-b").serial("data-b"))
+        .disk(answers(ADDRESS))
+}
+
+/// The configuration disk: a box at `address`, whose pool mirrors the disks `data-a` and `data-b`.
+pub(crate) fn answers(address: &str) -> Disk {
+    let text = format!(
+        "version = 1\nhost_name = \"backstage\"\ntime_zone = \"Etc/UTC\"\n\n[network]\naddress = \"{address}/24\"\n\n\
+         [pool]\nlayout = \"mirror\"\ndisks = [\"data-a\", \"data-b\"]\n"
+    );
+    Disk::files("UNDERSTUDY", [("understudy.toml", text)]).named("answers")
+}
+
 /// Waits until a box says that it is ready, and takes root's shell.
 fn ready(vm: &Vm) -> anyhow::Result<Shell> {
+    says_ready(vm)?;
+    Ok(vm.virtio_console().shell(Deadline::seconds(120))?)
+}
+
+/// Waits until a box says that it is ready.
+pub(crate) fn says_ready(vm: &Vm) -> anyhow::Result<()> {
     let said = first_words(vm)?;
     ensure!(said.contains("is ready at"), "the appliance says: {said}");
-    Ok(vm.virtio_console().shell(Deadline::seconds(120))?)
+    Ok(())
 }
 
 /// What a box says on its serial line once it has tried to set itself up.
@@ -240,4 +255,17 @@ fn first_words(vm: &Vm) -> anyhow::Result<String> {
 /// A text in a document, by its key.
 pub fn text<'a>(value: &'a Value, key: &str) -> anyhow::Result<&'a str> {
     value[key].as_str().ok_or_else(|| anyhow!("no text `{key}` in {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_emulator_has_every_device_that_a_machine_may_be_given() {
+        let has: Vec<_> = os_image::emulated_devices().collect();
+        for device in qemu_harness::DEVICES.into_iter().chain([WATCHDOG]) {
+            assert!(has.contains(&device), "the emulator is built without {device}");
+        }
+    }
 }

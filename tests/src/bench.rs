@@ -33,9 +33,7 @@ impl Copies {
     /// Median of the agent's seconds over the rival's, pair by pair: below 1, the agent is faster.
     pub fn ratio(&self) -> f64 {
         let pairs = self.agent_seconds.iter().zip(&self.qemu_img_seconds);
-        let mut ratios: Vec<f64> = pairs.map(|(ours, theirs)| ours / theirs).collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
+        median(pairs.map(|(ours, theirs)| ours / theirs))
     }
 
     /// For people.
@@ -47,6 +45,13 @@ impl Copies {
         let _ = writeln!(text, "median ratio {:.2} (below 1, the agent is faster)", self.ratio());
         text
     }
+}
+
+/// The one in the middle; of an even number, the larger of the two; not a number if there is none.
+pub fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Boots both machines and copies the machine's system disk `rounds` times with each program, to a new volume each time.

@@ -2,11 +2,16 @@
 
 pub mod appliance;
 pub mod bench;
+pub mod boot;
 pub mod faults;
+pub mod forwarded;
+pub mod general;
+pub mod hardware;
 pub mod machine;
 pub mod narrate;
 pub mod proof;
 pub mod report;
+pub mod sbom;
 pub mod story;
 pub mod update;
 pub mod world;

@@ -19,7 +19,8 @@ pub struct Arguments {
     /// Where the bundle goes [default: target/NAME-VERSION.raucb]
     #[arg(long)]
     to: Option<PathBuf>,
-    /// Certificate of the signer, PEM, with intermediates behind it [default: the development keys]
+    /// Certificate of the signer, PEM, with intermediates behind it [default: the development keys]. What it signs is a release:
+    /// only locked packages will do
     #[arg(long, requires = "key")]
     cert: Option<PathBuf>,
     /// Its private key, PEM
@@ -60,7 +61,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Signer::load(&keys.signer, &keys.signer_key)?
         }
     };
-    let builder = paths::builder(Some(&keyring))?;
+    let mut builder = paths::builder(Some(&keyring))?;
+    if arguments.cert.is_some() {
+        builder = builder.locked();
+    }
     let payload = builder.payload(&arguments.recipe)?;
     let version = payload.manifest.version.clone().unwrap_or_default();
     let name = arguments.recipe.file_stem().unwrap_or_default().to_string_lossy();
@@ -82,15 +86,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// `whole` is what a box downloads that does not stream, in bytes.
 fn show_delta(before: &[BlockHashIndex], after: &[BlockHashIndex], whole: u64) {
+    let streamed = streamed(before, after);
+    println!(
+        "a box with the version before downloads {} of {}: {:.1} %",
+        image::mebibytes(streamed),
+        image::mebibytes(whole),
+        streamed as f64 * 100.0 / whole as f64
+    );
+}
+
+/// Bytes that a box downloads whose slots hold the version before.
+pub fn streamed(before: &[BlockHashIndex], after: &[BlockHashIndex]) -> u64 {
     let changed: u64 = before.iter().zip(after).map(|(before, after)| delta(before, after).bytes).sum();
     // 32 bytes for each block, and always read whole.
     let indexes: u64 = after.iter().map(|index| index.hashes().len() as u64 * 32).sum();
-    println!(
-        "a box with the version before downloads {} of {}: {:.1} %",
-        image::mebibytes(changed + indexes),
-        image::mebibytes(whole),
-        (changed + indexes) as f64 * 100.0 / whole as f64
-    );
+    changed + indexes
 }
 
 fn info(file: &Path, keyring: Option<&Path>) -> Result<()> {

@@ -47,6 +47,14 @@ pub fn keyring(given: Option<&Path>) -> Result<PathBuf> {
     }
 }
 
+/// The certificates images would be built with, as far as they are there: makes no keys.
+pub fn present_keyring(given: Option<&Path>) -> Result<Option<PathBuf>> {
+    if given.is_some() || DevelopmentKeys::at(&folder()?).authority.exists() {
+        return keyring(given).map(Some);
+    }
+    Ok(None)
+}
+
 fn folder() -> Result<PathBuf> {
     Ok(paths::config()?.join("development-keys"))
 }

@@ -3,14 +3,17 @@
 mod bench;
 mod bundle;
 mod demo;
+mod explain;
 mod flash;
 mod image;
 mod keys;
 mod lint;
 mod paths;
 mod process;
+mod reproduce;
 mod run;
 mod setup;
+mod sources;
 mod test;
 mod torture;
 
@@ -31,6 +34,8 @@ enum Verb {
     Setup(setup::Arguments),
     /// Build the image of a recipe
     Image(image::Arguments),
+    /// Tell which stages an image needs built, and why
+    Explain(explain::Arguments),
     /// Write a signed update bundle, say what a box downloads of it, or look into one
     Bundle(bundle::Arguments),
     /// Make keys that sign updates for development
@@ -43,6 +48,8 @@ enum Verb {
     Demo(demo::Arguments),
     /// Figures against rivals, in the same run, as ratios
     Bench(bench::Arguments),
+    /// Build a recipe twice, in other surroundings, and compare every byte
+    Reproduce(reproduce::Arguments),
     /// Long campaigns: power cuts at random moments
     Torture(torture::Arguments),
     /// Everything CI checks
@@ -66,12 +73,14 @@ fn run(verb: Verb) -> anyhow::Result<()> {
     match verb {
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Image(arguments) => image::run(&arguments),
+        Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Bundle(arguments) => bundle::run(&arguments),
         Verb::Keys(arguments) => keys::run(&arguments),
         Verb::Flash(arguments) => flash::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
+        Verb::Reproduce(arguments) => reproduce::run(&arguments),
         Verb::Torture(arguments) => torture::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Lint => lint::run(),

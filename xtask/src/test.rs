@@ -1,14 +1,15 @@
 //! `cargo xtask test`: what CI runs; with `--all`, also what takes too long for that.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use os_image::Builder;
 
 use understudy_tests::narrate::Narrator;
-use understudy_tests::update;
 use understudy_tests::world::Images;
+use understudy_tests::{general, hardware, sbom, update};
 
 use crate::{demo, keys, lint, paths, process, setup};
 
@@ -36,6 +37,12 @@ enum Part {
     Story,
     /// Updates: refused, installed, found unhealthy
     Update,
+    /// Another appliance than ours: the one in the README
+    General,
+    /// The appliance for real machines, on SATA, NVMe and e1000e
+    Hardware,
+    /// The bill of materials, read by another program
+    Sbom,
 }
 
 impl Part {
@@ -44,8 +51,20 @@ impl Part {
             Self::Images => Images::build(paths::workspace(), &paths::builder(None)?).map(drop),
             Self::Story => demo::play(true).map(drop),
             Self::Update => update::play(&update_options("update")?, &Narrator::new()),
+            Self::General => alone("general", general::play),
+            Self::Hardware => alone("hardware", hardware::play),
+            Self::Sbom => alone("sbom", sbom::play),
         }
     }
+}
+
+/// What a part is that needs one image.
+type Play = fn(&Path, &Builder, &Path, &Narrator) -> Result<()>;
+
+/// Plays a part that leaves what it made or its machine said in a folder of `target`.
+fn alone(folder: &str, play: Play) -> Result<()> {
+    let run = paths::workspace().join("target").join(folder).join("run");
+    play(paths::workspace(), &paths::builder(None)?, &run, &Narrator::new())
 }
 
 /// Where updates are tried, and with what; `folder` is one of `target`.
@@ -73,11 +92,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return process::run("cargo", &words);
     }
     process::run("cargo", &["test", "--workspace", "--locked"])?;
-    as_root("understudy-agent", "host")?;
-    as_root("os-flash", "host")?;
+    as_root("services/agent")?;
+    as_root("os-image/flash")?;
     images.into_iter().try_for_each(ImagesAhead::wait)?;
     Part::Story.play()?;
-    if arguments.all { Part::Update.play() } else { Ok(()) }
+    Part::General.play()?;
+    if arguments.all {
+        Part::Update.play()?;
+        Part::Hardware.play()?;
+        Part::Sbom.play()?;
+    }
+    Ok(())
 }
 
 /// Builds the images while lints and tests leave processors idle. What goes wrong with it is seen later: whoever needs an image builds it, or
@@ -123,8 +148,10 @@ impl Drop for ImagesAhead {
 
 /// What needs this host's kernel and root: the agent's whole backups on loop devices (tracker, freeze, watchdog and iSCSI for real), and
 /// flashing them.
-fn as_root(package: &str, test: &str) -> Result<()> {
-    let program = built(package, test, &[])?;
+fn as_root(folder: &str) -> Result<()> {
+    // Of the whole workspace, as the other tests were: on its own a crate has other features of its dependencies, and they would be
+    // compiled once more.
+    let program = host_test(folder, &["--workspace"])?;
     if nix::unistd::geteuid().is_root() {
         process::run(&program, &[])
     } else {
@@ -132,22 +159,25 @@ fn as_root(package: &str, test: &str) -> Result<()> {
     }
 }
 
-/// Builds a test without running it, and gives its program.
-pub fn built(package: &str, test: &str, options: &[&str]) -> Result<String> {
+/// Builds tests that need root, all that `options` select, without running them, and gives the program of the crate in `folder`.
+pub fn host_test(folder: &str, options: &[&str]) -> Result<String> {
+    const NAME: &str = "host";
     let output = Command::new("cargo")
-        .args(["test", "--locked", "-p", package, "--test", test, "--no-run", "--message-format=json"])
+        .args(["test", "--locked", "--test", NAME, "--no-run", "--message-format=json"])
         .args(options)
         .current_dir(paths::workspace())
         .stderr(std::process::Stdio::inherit())
         .output()
         .context("cannot start cargo")?;
     if !output.status.success() {
-        bail!("the test {test} of {package} does not compile; cargo's words stand above");
+        bail!("the test {NAME} of {folder} does not compile; cargo's words stand above");
     }
+    let manifest = paths::workspace().join(folder).join("Cargo.toml");
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == test)
+        .filter(|message| message["target"]["name"] == NAME)
+        .filter(|message| message["manifest_path"].as_str().map(Path::new) == Some(&manifest))
         .find_map(|message| message["executable"].as_str().map(str::to_owned))
-        .with_context(|| format!("cargo names no program for the test {test} of {package}"))
+        .with_context(|| format!("cargo names no program for the test {NAME} of {folder}"))
 }

@@ -3,7 +3,8 @@
 
 use toml_edit::{Document, Item, Table};
 
-const RECIPE: &[&str] = &[
+/// In the order of their documentation.
+pub(super) const RECIPE: &[&str] = &[
     "inherit",
     "name",
     "vendor",
@@ -13,29 +14,30 @@ const RECIPE: &[&str] = &[
     "release",
     "components",
     "output",
+    "kernel",
     "packages",
     "exclude",
-    "modules",
     "module-packages",
+    "modules",
     "initramfs-modules",
     "services",
     "debs",
-    "files",
     "include",
+    "program",
+    "files",
     "users",
     "enable",
     "disable",
     "mask",
     "hostname",
     "cmdline",
-    "program",
     "verity",
     "partitions",
     "disks",
 ];
 
 /// The keys of the tables inside a recipe.
-const TABLES: &[(&str, &[&str])] = &[
+pub(super) const TABLES: &[(&str, &[&str])] = &[
     ("include", &["recipe", "to"]),
     ("users", &["name", "home", "shell", "groups"]),
     ("program", &["service", "bin"]),

@@ -61,10 +61,12 @@ fn display_chain(chain: &[PathBuf]) -> String {
 impl Recipe {
     /// Reads `file` and all it inherits from.
     pub fn load(file: &Path) -> Result<Self, RecipeError> {
-        let merged = load_merged(file, &mut Vec::new())?;
-        let recipe: Recipe = Value::Table(merged).try_into().map_err(|e: toml::de::Error| {
+        let mut chain = Vec::new();
+        let merged = load_merged(file, &mut chain)?;
+        let mut recipe: Recipe = Value::Table(merged).try_into().map_err(|e: toml::de::Error| {
             RecipeError::Merged { file: file.to_owned(), message: e.message().to_owned() }
         })?;
+        recipe.locks = chain.iter().rev().map(|file| file.with_extension("lock")).collect();
         Ok(recipe)
     }
 }
@@ -168,6 +170,8 @@ mod tests {
         assert_eq!(recipe.name, "child");
         assert_eq!(recipe.packages, ["a", "b"]);
         assert!(recipe.files[0].is_absolute(), "paths stand for themselves after loading");
+        let locks: Vec<_> = recipe.locks.iter().filter_map(|file| file.file_name()).collect();
+        assert_eq!(locks, ["parent.lock", "child.lock"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Recipes: what goes into an image, as TOML. [`load`](Recipe::load) reads one with its parents.
 
+mod expand;
 mod keys;
 mod load;
 mod size;
@@ -35,6 +36,9 @@ pub struct Recipe {
     /// What comes out.
     #[serde(default)]
     pub output: Output,
+    /// Debian package of the kernel. A key of its own, so that a child can take another one than its parent.
+    #[serde(default)]
+    pub kernel: Option<String>,
     /// Debian packages; what is essential comes along, recommendations do not.
     #[serde(default)]
     pub packages: Vec<String>,
@@ -47,7 +51,7 @@ pub struct Recipe {
     /// Packages that build kernel modules with DKMS; only the modules are carried over.
     #[serde(default)]
     pub module_packages: Vec<String>,
-    /// Modules forced into the initramfs.
+    /// Modules put into the initramfs and loaded there, besides the one of the root's filesystem.
     #[serde(default)]
     pub initramfs_modules: Vec<String>,
     /// Crate folders, relative to the workspace: programs, units, policies (see [`crate::service`]).
@@ -92,6 +96,9 @@ pub struct Recipe {
     /// Further disks, each one filesystem without a partition table.
     #[serde(default)]
     pub disks: Vec<DataDisk>,
+    /// The locks of its packages, its parents' first: each lies beside its recipe and says what is other than in those before.
+    #[serde(skip)]
+    pub locks: Vec<PathBuf>,
 }
 
 /// What a recipe produces.
@@ -198,6 +205,18 @@ pub enum Filesystem {
     Erofs,
     /// Data disks; made empty.
     Xfs,
+}
+
+impl Filesystem {
+    /// The name that the kernel's module and `mount -t` go by.
+    pub fn kernel_name(self) -> &'static str {
+        match self {
+            Self::Vfat => "vfat",
+            Self::Ext4 => "ext4",
+            Self::Erofs => "erofs",
+            Self::Xfs => "xfs",
+        }
+    }
 }
 
 /// What the builder puts into a partition.

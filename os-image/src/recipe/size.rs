@@ -5,6 +5,17 @@
 #[serde(transparent)]
 pub struct Bytes(pub u64);
 
+/// In the largest unit that needs no fraction.
+impl std::fmt::Display for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+        match units.iter().find(|(_, shift)| self.0 != 0 && self.0.trailing_zeros() >= *shift) {
+            Some((unit, shift)) => write!(f, "{}{unit}", self.0 >> shift),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
 impl std::str::FromStr for Bytes {
     type Err = String;
 
@@ -59,7 +70,9 @@ mod tests {
     fn sizes_read_as_written() {
         for (text, bytes) in [("512", 512), ("3 KiB", 3072), ("512MiB", 512 << 20), ("2GiB", 2 << 30)] {
             assert_eq!(text.parse(), Ok(Bytes(bytes)));
+            assert_eq!(Bytes(bytes).to_string().parse(), Ok(Bytes(bytes)));
         }
+        assert_eq!(Bytes(1536 << 20).to_string(), "1536MiB");
         for bad in ["", "MiB", "12 MB", "-1", "99999999999TiB"] {
             assert!(bad.parse::<Bytes>().is_err(), "{bad}");
         }

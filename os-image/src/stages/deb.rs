@@ -50,14 +50,14 @@ pub(crate) fn stage(context: &Context, krate: &Crate, programs: &Stage) -> Resul
                 BinPlace::Folder(folder) => folder,
                 BinPlace::LeftOut => continue,
             };
-            overlay.file(format!("{to}/{bin}"), &programs.path.join(&bin))?;
+            overlay.file(format!("{to}/{bin}"), &programs.path.join(&bin));
         }
         overlay.text("DEBIAN/control", control(krate, &given));
         let scripts = add_maintainer_files(&mut overlay, &folder)?;
         overlay.write_to(&tree)?;
         let script = format!(
             "cp -a /run/build/package /tmp/p; cd /tmp/p; for s in {scripts}; do chmod 0755 DEBIAN/$s; done
-             dpkg-deb --root-owner-group -Zzstd --build . /run/build/out"
+             dpkg-deb --root-owner-group -Zzstd --threads-max=1 --build . /run/build/out"
         );
         let root = context.build_root().with("package", &tree).with_writable("out", out);
         root.run(log, &format!("pack {}", krate.name), &script)?;

@@ -10,7 +10,7 @@ use crate::key::Key;
 use crate::recipe::{Content, DataDisk, Filesystem, Partition, PartitionType, Recipe, Slot};
 use crate::sparse;
 use crate::stages::slot::SlotImages;
-use crate::stages::{Context, grub};
+use crate::stages::{Context, grub, root, sbom};
 
 /// Partitions begin at multiples of this: the erase block of common flash, and what every tool expects.
 const ALIGN: u64 = 1 << 20;
@@ -18,13 +18,20 @@ const SECTOR: u64 = 512;
 /// "Linux variable data" of the Discoverable Partitions Specification.
 const LINUX_VAR: uuid::Uuid = uuid::uuid!("4d21b016-b534-45c2-a9fb-5c16e091fd2d");
 
-/// `disk.raw` and one `NAME.raw` per data disk.
-pub(crate) fn stage(context: &Context, recipe: &Recipe, kernel: &str, slot: &SlotImages) -> Result<Stage> {
-    let config = grub::config(recipe, kernel, slot.verity.as_ref())?;
+const FIXED: &str = include_str!("fixed.c");
+
+/// `disk.raw`, one `NAME.raw` per data disk, and the bill of materials that the root has too.
+pub(crate) fn stage(
+    context: &Context,
+    recipe: &Recipe,
+    root: &Stage,
+    slot: &SlotImages,
+    sbom: &Path,
+) -> Result<Stage> {
     let key = Key::default()
         .value("name", &recipe.name)
         .value("kernel and root", &slot.hash)
-        .value("boot loader", &config)
+        .value("kernel command line", &recipe.cmdline)
         .value("partitions", &recipe.partitions)
         .value("disks", &recipe.disks)
         .value("tools", &context.tools.hash)
@@ -32,12 +39,14 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, kernel: &str, slot: &Slo
             "builder",
             &[
                 include_str!("disk.rs"),
+                FIXED,
                 include_str!("grub/mod.rs"),
                 include_str!("grub/slots.rs"),
                 include_str!("../sparse.rs"),
             ],
         );
     context.cache.stage(&format!("disk {}", recipe.name), &key, |out, scratch, log| {
+        let config = grub::config(recipe, &root::kernel_of(root, recipe)?, slot.verity()?.as_ref())?;
         let file = scratch.join("grub.cfg");
         std::fs::write(&file, &config).at("write", &file)?;
         let disk = out.join("disk.raw");
@@ -56,7 +65,8 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, kernel: &str, slot: &Slo
                 sparse::copy_into(&image, &disk, start)?;
             }
         }
-        recipe.disks.iter().try_for_each(|data| make_data_disk(context, recipe, data, out, log))
+        std::fs::copy(sbom, out.join(sbom::file_name(recipe))).at("copy", sbom)?;
+        recipe.disks.iter().try_for_each(|data| make_data_disk(context, recipe, data, (out, scratch), log))
     })
 }
 
@@ -88,7 +98,9 @@ pub(crate) fn make_partition(
     let make = match filesystem {
         Filesystem::Vfat => format!(
             "mkfs.vfat --invariant -F 32 -n {name} -i {id} {image}
-             for entry in /tmp/esp/*; do [ ! -e $entry ] || mcopy -i {image} -s $entry ::/; done",
+             cd /tmp/esp; find . -mindepth 1 -printf '%P\n' | sort | while read -r path; do
+               if [ -d \"$path\" ]; then mmd -i {image} \"::/$path\"; else mcopy -i {image} \"$path\" \"::/$path\"; fi
+             done; cd /",
             name = fat_label(label),
             id = &uuid.simple().to_string()[..8],
         ),
@@ -122,7 +134,13 @@ pub(crate) fn make_partition(
     Ok(scratch.join(format!("{label}.img")))
 }
 
-fn make_data_disk(context: &Context, recipe: &Recipe, disk: &DataDisk, out: &Path, log: &Log) -> Result<()> {
+fn make_data_disk(
+    context: &Context,
+    recipe: &Recipe,
+    disk: &DataDisk,
+    (out, scratch): (&Path, &Path),
+    log: &Log,
+) -> Result<()> {
     let (name, size) = (&disk.name, disk.size.0);
     if !size.is_multiple_of(SECTOR) {
         return Err(Error::content(
@@ -133,10 +151,13 @@ fn make_data_disk(context: &Context, recipe: &Recipe, disk: &DataDisk, out: &Pat
     }
     let uuid = stable_uuid(&[&recipe.name, name, "data disk"]);
     let make = match disk.filesystem {
-        Filesystem::Xfs => format!("mkfs.xfs -q -f -L {name} -m uuid={uuid}"),
-        Filesystem::Ext4 => {
-            format!("mkfs.ext4 -q -F -L {name} -U {uuid} -E lazy_itable_init=0,lazy_journal_init=0")
-        }
+        Filesystem::Xfs => format!(
+            "cc -shared -fPIC -o /tmp/fixed.so /run/build/fixed.c
+             LD_PRELOAD=/tmp/fixed.so mkfs.xfs -q -f -L {name} -m uuid={uuid}"
+        ),
+        Filesystem::Ext4 => format!(
+            "mkfs.ext4 -q -F -L {name} -U {uuid} -E lazy_itable_init=0,lazy_journal_init=0,hash_seed={uuid}"
+        ),
         other => {
             return Err(Error::content(
                 &recipe.name,
@@ -146,13 +167,15 @@ fn make_data_disk(context: &Context, recipe: &Recipe, disk: &DataDisk, out: &Pat
         }
     };
     let script = format!("truncate -s {size} /run/build/out/{name}.raw; {make} /run/build/out/{name}.raw");
-    let root = context.build_root().with_writable("out", out);
+    let fixed = scratch.join("fixed.c");
+    std::fs::write(&fixed, FIXED).at("write", &fixed)?;
+    let root = context.build_root().with_writable("out", out).with("fixed.c", &fixed);
     root.run(log, &format!("make disk {name}"), &script)?;
     Ok(())
 }
 
 /// Writes an empty disk with its partition table; returns the first byte of every partition.
-fn write_table(recipe: &Recipe, disk: &Path) -> Result<Vec<u64>> {
+pub(crate) fn write_table(recipe: &Recipe, disk: &Path) -> Result<Vec<u64>> {
     let failed = |reason: String| Error::PartitionTable { path: disk.to_owned(), reason };
     let mut starts = Vec::new();
     let mut end = ALIGN;

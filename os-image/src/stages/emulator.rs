@@ -7,13 +7,15 @@
 //! to 10.1, VMRUN changes the word of pending interrupts without that lock, which can lose one that
 //! another thread is just raising: the guest then waits for ever. Where KVM works nothing of this is
 //! needed, nor built.
+//!
+//! It has the devices named here and no others: QEMU has many, and who needs this one waits for their compilation.
 
-use crate::apt::Mirrors;
-use crate::cache::{Cache, Stage};
+use crate::cache::Stage;
 use crate::command::quote;
-use crate::error::{IoContext, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::key::Key;
-use crate::stages::bootstrap::Bootstrap;
+use crate::packages::Packages;
+use crate::stages::bootstrap::{Bootstrap, Installer};
 
 /// The program, in the stage's folder.
 pub(crate) const PROGRAM: &str = "qemu-system-x86_64";
@@ -37,7 +39,31 @@ const PACKAGES: &[&str] = &[
     "zlib1g-dev",
 ];
 
-/// Runs inside the root. Firmware and option ROMs are the host's, where Debian's packages put them.
+/// A symbol of QEMU's configuration (its `Kconfig` files), and the devices that it brings and machines can be given, by the names of
+/// `-device`. The rest of a q35 machine comes with its board: interrupt controllers, flash, iTCO watchdog, keyboard.
+const DEVICES: [(&str, &[&str]); 14] = [
+    ("Q35", &["ich9-ahci", "ide-cd", "ide-hd", "isa-serial"]),
+    ("HPET", &[]), // the clock that guests take where the processor's is not steady; part of the board
+    ("VIRTIO_PCI", &[]),
+    ("VIRTIO_BLK", &["virtio-blk-pci"]),
+    ("VIRTIO_NET", &["virtio-net-pci"]),
+    ("VIRTIO_RNG", &["virtio-rng-pci"]),
+    ("VIRTIO_SERIAL", &["virtio-serial-pci", "virtconsole", "virtserialport"]),
+    ("VGA_PCI", &["VGA"]),
+    ("E1000E_PCI_EXPRESS", &["e1000e"]),
+    ("NVME_PCI", &["nvme"]),
+    ("USB_XHCI_PCI", &["qemu-xhci"]),
+    ("USB_STORAGE_CLASSIC", &["usb-storage"]),
+    ("WDT_IB6300ESB", &["i6300esb"]),
+    ("PVPANIC_ISA", &["pvpanic"]),
+];
+
+/// Every device that a machine run by the emulator can be given, by the names of QEMU's `-device`.
+pub fn devices() -> impl Iterator<Item = &'static str> {
+    DEVICES.into_iter().flat_map(|(_, models)| models.iter().copied())
+}
+
+/// Runs inside the root, with [`DEVICES`] in the configuration `guests`. Firmware and option ROMs are the host's, where Debian's packages put them.
 ///
 /// `BQL_LOCK_GUARD` is QEMU's own: it takes the lock unless this thread holds it, until the scope ends.
 const BUILD: &str = r#"
@@ -59,9 +85,11 @@ if grep -qF 'interrupt_request |=' svm_helper.c; then
 fi
 cd /build/qemu
 mkdir out /build/result /build/result/lib
+printf 'CONFIG_%s=y\n' "$@" > configs/devices/x86_64-softmmu/guests.mak
 cd out
-../configure --target-list=x86_64-softmmu --without-default-features --enable-system --enable-tcg --enable-linux-aio \
-    --enable-pixman --enable-png --enable-slirp --disable-fdt --disable-download --disable-install-blobs \
+../configure --target-list=x86_64-softmmu --without-default-features --without-default-devices --with-devices-x86_64=guests \
+    --enable-system --enable-tcg --enable-linux-aio --enable-pixman --enable-png --enable-slirp --enable-trace-backends=nop \
+    --disable-fdt --disable-download --disable-install-blobs \
     --prefix=/nowhere --firmwarepath=/usr/share/qemu:/usr/share/seabios --extra-cflags=-g0
 ninja qemu-system-x86_64
 cd /build/result
@@ -75,26 +103,27 @@ lib=$(dirname "$(readlink -f "$0")")/lib
 exec "$lib/ld-linux-x86-64.so.2" --argv0 "$0" --library-path "$lib" "$lib/qemu-system-x86_64" "$@"
 "#;
 
-/// The program and, in `lib/`, what it needs.
-pub(crate) fn stage(cache: &Cache, mirrors: &Mirrors, release: &str) -> Result<Stage> {
-    let packages: Vec<_> = PACKAGES.iter().map(|name| name.to_string()).collect();
+/// The program and, in `lib/`, what it needs. No byte of an image comes from here, so it is not locked.
+pub(crate) fn stage(packages: &Packages, release: &str) -> Result<Stage> {
     let bootstrap = Bootstrap {
-        release,
-        components: &["main".to_owned()],
-        packages: &packages,
-        exclude: &[],
-        setup_hooks: Vec::new(),
+        release: release.into(),
+        components: vec!["main".to_owned()],
+        packages: PACKAGES.iter().map(|name| name.to_string()).collect(),
+        ..Bootstrap::default()
     };
     let key = Key::default()
         .value("packages", &bootstrap)
         .value("builder", &[include_str!("emulator.rs"), include_str!("bootstrap.rs")]);
-    cache.stage(&format!("emulator {release}"), &key, |out, scratch, log| {
+    let name = format!("emulator {release}");
+    packages.cache.stage(&name, &key, |out, scratch, log| {
         let tar = scratch.join("result.tar");
+        let symbols = DEVICES.map(|(symbol, _)| symbol).join(" ");
         let hooks = [
-            format!("chroot \"$1\" sh -euc {}", quote(BUILD)),
+            format!("chroot \"$1\" sh -euc {} sh {symbols}", quote(BUILD)),
             format!("tar-out /build/result {}", quote(&tar)),
         ];
-        bootstrap.run(cache, mirrors, log, "build QEMU from the release's source", scratch, None, &hooks)?;
+        let installer = Installer { packages, bootstrap: &bootstrap, pins: None, name: &name, scratch, log };
+        installer.run("build QEMU from the release's source", None, &hooks)?;
         let mut unpack = std::process::Command::new("tar");
         unpack.arg("-xf").arg(&tar).arg("--strip-components=1").arg("-C").arg(out);
         log.run("unpack QEMU", unpack)?;
@@ -102,9 +131,39 @@ pub(crate) fn stage(cache: &Cache, mirrors: &Mirrors, release: &str) -> Result<S
         std::fs::write(&launcher, LAUNCHER).at("write", &launcher)?;
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&launcher, executable).at("make executable", &launcher)?;
-        let mut check = std::process::Command::new(&launcher);
-        check.arg("--version");
-        log.run("start QEMU", check)?;
-        Ok(())
+        let mut list = std::process::Command::new(&launcher);
+        list.args(["-machine", "q35", "-device", "help"]);
+        let listed = log.run("ask QEMU for its devices", list)?;
+        let lacking = lacking(&String::from_utf8_lossy(&listed));
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        Err(Error::content(
+            &name,
+            format!("the QEMU built from {release}'s source has no device {}", lacking.join(", ")),
+            "see which symbol of the source's Kconfig files brings it now, and name that in stages/emulator.rs",
+        ))
     })
+}
+
+/// Those of [`devices`] that `-device help` does not list.
+fn lacking(listed: &str) -> Vec<&'static str> {
+    let listed: Vec<_> = listed
+        .lines()
+        .filter_map(|line| line.strip_prefix("name \"")?.split_once('"'))
+        .map(|(name, _)| name)
+        .collect();
+    devices().filter(|model| !listed.contains(model)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_qemu_does_not_list_is_named() {
+        let line = |model| format!("name \"{model}\", bus PCI, desc \"like nvme\"\n");
+        let listed: String = devices().filter(|model| *model != "nvme").map(line).collect();
+        assert_eq!(lacking(&format!("Storage devices:\n{listed}name \"nvme-ns\", bus nvme-bus\n")), ["nvme"]);
+    }
 }

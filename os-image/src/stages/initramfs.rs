@@ -18,11 +18,10 @@ pub(crate) fn stage(
     root: &Stage,
     programs: Option<&Stage>,
 ) -> Result<Stage> {
-    let kernel = root::kernel_of(root, recipe)?;
     let mut overlay = Overlay::default();
     overlay.text("etc/modules", recipe.modules.join("\n") + "\n");
     if let (Some(program), Some(programs)) = (&recipe.program, programs) {
-        overlay.file(format!("usr/bin/{}", program.bin), &programs.path.join(&program.bin))?;
+        overlay.file(format!("usr/bin/{}", program.bin), &programs.path.join(&program.bin));
     }
     let mut key = Key::default()
         .value("root", &root.hash)
@@ -36,6 +35,7 @@ pub(crate) fn stage(
         key = key.path(&format!("files {n}"), folder)?;
     }
     context.cache.stage(&format!("initramfs {}", recipe.name), &key, |out, scratch, log| {
+        let kernel = root::kernel_of(root, recipe)?;
         let (tree, over) = (scratch.join("tree"), scratch.join("overlay"));
         overlay.write_to(&over)?;
         std::fs::create_dir_all(&tree).at("create", &tree)?;
@@ -74,7 +74,8 @@ fn script(recipe: &Recipe, kernel: &str) -> String {
            usr/lib/modules/{kernel}/
          depmod -b /tmp/i {kernel}
          {lay}
-         find . | LC_ALL=C sort | cpio --quiet -o -H newc --reproducible -R 0:0 | zstd -q -15 > /run/build/out/initrd.img
+         find . -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {{}} +
+         find . | sort | cpio --quiet -o -H newc --reproducible -R 0:0 | zstd -q -15 -T1 > /run/build/out/initrd.img
          cp /run/build/tree/boot/vmlinuz-{kernel} /run/build/out/vmlinuz
          chmod 0644 /run/build/out/*",
         modules = recipe.modules.join(" "),

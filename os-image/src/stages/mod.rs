@@ -3,6 +3,7 @@
 
 pub(crate) mod base;
 pub(crate) mod bootstrap;
+pub(crate) mod compressed;
 pub(crate) mod deb;
 pub(crate) mod disk;
 pub(crate) mod emulator;
@@ -14,27 +15,35 @@ pub(crate) mod modules;
 pub(crate) mod payload;
 pub(crate) mod programs;
 pub(crate) mod root;
+pub(crate) mod sbom;
 pub(crate) mod slot;
 pub(crate) mod tools;
 pub(crate) mod verity;
 
-use crate::apt::Mirrors;
+use std::path::Path;
+
 use crate::cache::{Cache, Stage};
 use crate::namespace::BuildRoot;
+use crate::packages::Packages;
 use crate::workspace::Workspace;
 
 /// What the stages of one build share.
 pub(crate) struct Context<'a> {
     pub cache: &'a Cache,
     pub workspace: &'a Workspace,
-    pub mirrors: &'a Mirrors,
+    pub packages: Packages<'a>,
     /// The tools of the image's release.
     pub tools: Stage,
 }
 
 impl Context<'_> {
+    /// A root that is being made, ready to be entered.
+    pub fn root_in_the_making(&self, tree: &Path) -> BuildRoot {
+        BuildRoot::writable(tree, self.packages.source_date())
+    }
+
     /// The tools, ready to be entered.
     pub fn build_root(&self) -> BuildRoot {
-        BuildRoot::read_only(&self.tools.path.join("root"))
+        BuildRoot::read_only(&self.tools.path.join("root"), self.packages.source_date())
     }
 }

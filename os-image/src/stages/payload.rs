@@ -1,18 +1,17 @@
 //! What an update bundle carries: the images of a slot, their block hash indexes, and the manifest, in a squashfs. It is signed
 //! outside the cache, by whoever holds the key.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rauc_bundle::block_hash_index::{BlockHashIndex, SUFFIX};
 use rauc_bundle::manifest::{Adaptive, Image, Manifest};
-use sha2::{Digest as _, Sha256};
 
 use crate::cache::Stage;
 use crate::command::Log;
 use crate::error::{Error, IoContext, Result};
 use crate::key::Key;
 use crate::recipe::Recipe;
+use crate::sha256;
 use crate::stages::Context;
 use crate::stages::slot::SlotImages;
 
@@ -66,7 +65,7 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, slot: &SlotImages) -> Re
             images.push(Image {
                 name: name.into(),
                 filename: filename.into(),
-                sha256: sha256(&image)?,
+                sha256: rauc_bundle::Digest(sha256::of(&image)?),
                 size: image.metadata().at("read", &image)?.len(),
                 adaptive: vec![Adaptive::BlockHashIndex],
             });
@@ -85,9 +84,10 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, slot: &SlotImages) -> Re
             std::fs::write(&file, &text).at("write", &file)?;
         }
         // Data is not compressed again: the root is already, and the box reads single blocks of it.
-        let root = context.build_root().with("content", &content).with_writable("out", out);
+        let root = context.build_root().with_writable("content", &content).with_writable("out", out);
         let script = format!(
-            "mksquashfs /run/build/content /run/build/out/{SQUASHFS} -no-progress -quiet -noD -all-root -no-xattrs \
+            "cd /run/build/content; chmod 0755 .; chmod 0644 *
+             env -u SOURCE_DATE_EPOCH mksquashfs /run/build/content /run/build/out/{SQUASHFS} -no-progress -quiet -noD -all-root -no-xattrs \
              -mkfs-time 0 -all-time 0"
         );
         root.run(log, "pack the bundle", &script)?;
@@ -124,13 +124,6 @@ fn load(recipe: &Recipe, stage: &Stage) -> Result<Payload> {
         manifest: Manifest::parse(&text).map_err(failed(recipe))?,
         indexes: indexes.into_iter().collect::<Result<_, _>>().map_err(failed(recipe))?,
     })
-}
-
-fn sha256(path: &Path) -> Result<rauc_bundle::Digest> {
-    let mut file = File::open(path).at("read", path)?;
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut hasher).at("read", path)?;
-    Ok(rauc_bundle::Digest(hasher.finalize().into()))
 }
 
 fn failed<E: std::fmt::Display>(recipe: &Recipe) -> impl Fn(E) -> Error + '_ {

@@ -18,7 +18,7 @@ pub(crate) enum Linking {
     Static,
 }
 
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The binaries of `crates`, side by side; `None` without crates.
 pub(crate) fn stage(
@@ -69,18 +69,21 @@ fn script(crates: &[&Crate], linking: Linking) -> String {
     let mut lines = vec![
         "cd /run/build/src".to_owned(),
         "export PATH=/run/build/rust/bin:$PATH CARGO_HOME=/run/build/cargo CARGO_TARGET_DIR=/run/build/target".into(),
-        "export RUSTC_WRAPPER= CARGO_TERM_COLOR=never".into(),
+        // RUSTFLAGS takes the place of flags in the host's configuration. A registry's folder is called after where the host
+        // takes crates from, and programs name the files they were compiled from.
+        "export RUSTC_WRAPPER= CARGO_TERM_COLOR=never RUSTFLAGS=".into(),
+        "for folder in $CARGO_HOME/registry/src/*; do \
+         RUSTFLAGS=\"$RUSTFLAGS --remap-path-prefix=$folder=/run/build/crates\"; done"
+            .into(),
     ];
-    let (extra, folder) = match linking {
-        Linking::Dynamic => (String::new(), "/run/build/target/release".to_owned()),
-        Linking::Static => {
-            lines.push("export RUSTFLAGS='-C target-feature=+crt-static'".into());
-            (format!(" --target {TARGET}"), format!("/run/build/target/{TARGET}/release"))
-        }
-    };
-    lines.push(format!("cargo build --release --locked --offline --bins{extra}{packages}"));
+    if linking == Linking::Static {
+        lines.push("RUSTFLAGS=\"$RUSTFLAGS -C target-feature=+crt-static\"".into());
+    }
+    // A target is named even though it is the host's: what only runs while compiling (build scripts, derive macros) is then the
+    // host's, whatever flags the programs are compiled with, and is compiled once for all of them.
+    lines.push(format!("cargo build --release --locked --offline --bins --target {TARGET}{packages}"));
     for (bin, _) in crates.iter().flat_map(|c| c.bins()) {
-        lines.push(format!("cp {folder}/{bin} /run/build/out/"));
+        lines.push(format!("cp /run/build/target/{TARGET}/release/{bin} /run/build/out/"));
     }
     lines.join("\n")
 }

@@ -16,10 +16,17 @@ pub(crate) struct SlotImages {
     pub root: PathBuf,
     /// For a kernel's partition, where the recipe has one.
     pub boot: Option<PathBuf>,
-    /// How the root is protected, if it is.
-    pub verity: Option<Verity>,
     /// Identifies all of it.
     pub hash: String,
+    /// Where it stands how the root is protected, if it is.
+    verity: Option<PathBuf>,
+}
+
+impl SlotImages {
+    /// How the root is protected, if it is.
+    pub fn verity(&self) -> Result<Option<Verity>> {
+        self.verity.as_deref().map(Verity::load).transpose()
+    }
 }
 
 const ROOT: &str = "root.img";
@@ -75,7 +82,7 @@ pub(crate) fn stage(
     Ok(SlotImages {
         root: if recipe.verity { stage.path.join(ROOT) } else { root },
         boot: boot.map(|_| stage.path.join(BOOT)),
-        verity: if recipe.verity { Some(Verity::load(&stage.path)?) } else { None },
+        verity: recipe.verity.then_some(stage.path),
         hash: stage.hash,
     })
 }

@@ -1,12 +1,12 @@
 //! The tools of a release: every program that writes bytes of an image or compiles for it, so that
 //! the versions of the host do not matter.
 
-use crate::apt::Mirrors;
-use crate::cache::{Cache, Stage};
+use crate::cache::Stage;
 use crate::command::quote;
 use crate::error::Result;
 use crate::key::Key;
 use crate::namespace;
+use crate::packages::Packages;
 use crate::stages::bootstrap::Bootstrap;
 
 const PACKAGES: &[&str] = &[
@@ -50,25 +50,41 @@ pub(crate) fn extract(tar: &str, to: &str) -> String {
     )
 }
 
-/// The tools of `release`, in `root/`.
-pub(crate) fn stage(cache: &Cache, mirrors: &Mirrors, release: &str) -> Result<Stage> {
+/// Packs `what` of the folder `from` into `tar` (all shell words), the same bytes wherever and whenever: in order, with no date
+/// after `source_date`, and without what a pax header tells of the packing process.
+pub(crate) fn pack(from: &str, what: &str, tar: &str, source_date: u64) -> String {
+    format!(
+        "tar -C {from} --sort=name --mtime=@{source_date} --clamp-mtime --numeric-owner --xattrs --xattrs-include='*' \
+         --format=posix --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime -cf {tar} {what}"
+    )
+}
+
+/// The section of the builder's lock with these packages.
+pub(crate) const SECTION: &str = "tools";
+
+pub(crate) fn bootstrap(release: &str) -> Bootstrap {
     let owned = |list: &[&str]| list.iter().map(|s| s.to_string()).collect::<Vec<_>>();
-    let (packages, exclude, components) = (owned(PACKAGES), owned(EXCLUDE), owned(&["main"]));
-    let bootstrap = Bootstrap {
-        release,
-        components: &components,
-        packages: &packages,
-        exclude: &exclude,
-        setup_hooks: Vec::new(),
-    };
+    Bootstrap {
+        release: release.into(),
+        components: owned(&["main"]),
+        packages: owned(PACKAGES),
+        exclude: owned(EXCLUDE),
+        ..Bootstrap::default()
+    }
+}
+
+/// The tools of `release`, in `root/`.
+pub(crate) fn stage(packages: &Packages, release: &str) -> Result<Stage> {
+    let bootstrap = bootstrap(release);
     let key = Key::default()
         .value("packages", &bootstrap)
         .value("builder", &[include_str!("tools.rs"), include_str!("bootstrap.rs")]);
-    cache.stage(&format!("tools {release}"), &key, |out, scratch, log| {
-        let tar = scratch.join("root.tar");
-        bootstrap.run(cache, mirrors, log, "install the tools with mmdebstrap", scratch, Some(&tar), &[])?;
+    let locked = packages.own.sections.get(SECTION);
+    packages.stage(&format!("tools {release}"), key, &bootstrap, locked, |installer, out| {
+        let tar = installer.scratch.join("root.tar");
+        installer.run("install the tools with mmdebstrap", Some(&tar), &[])?;
         let script = extract(&quote(&tar), &quote(out.join("root")));
-        log.run("unpack the tools", namespace::command(&script))?;
+        installer.log.run("unpack the tools", namespace::command(&script))?;
         Ok(())
     })
 }

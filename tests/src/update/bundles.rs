@@ -18,14 +18,21 @@ pub const SAME: &str = "same.raucb";
 /// Version 0.3.0, which starts and does not become healthy.
 pub const UNHEALTHY: &str = "unhealthy.raucb";
 
+const OTHER_HARDWARE: &str = "other-hardware.raucb";
+const TOO_OLD: &str = "too-old.raucb";
+const STRANGER: &str = "stranger.raucb";
+const UNSIGNED: &str = "unsigned.raucb";
+const TRUNCATED: &str = "truncated.raucb";
+const TAMPERED: &str = "tampered.raucb";
+
 /// What a box must refuse, and a part of why it says so.
 pub const REFUSED: [(&str, &str); 6] = [
-    ("other-hardware.raucb", "is for another-box, this box is understudy-x86-64"),
-    ("too-old.raucb", "0.0.9"),
-    ("stranger.raucb", "signature verification failed"),
-    ("unsigned.raucb", "cannot be used"),
-    ("truncated.raucb", "cannot be used"),
-    ("tampered.raucb", "is damaged"),
+    (OTHER_HARDWARE, "is for another-box, this box is understudy-x86-64"),
+    (TOO_OLD, "0.0.9"),
+    (STRANGER, "signature verification failed"),
+    (UNSIGNED, "cannot be used"),
+    (TRUNCATED, "cannot be used"),
+    (TAMPERED, "is damaged"),
 ];
 
 impl Bundles {
@@ -51,20 +58,20 @@ impl Bundles {
         write(&next.squashfs, &next.manifest, &signer, NEXT)?;
 
         let other = Manifest { compatible: "another-box".into(), ..next.manifest.clone() };
-        write(&next.squashfs, &other, &signer, REFUSED[0].0)?;
+        write(&next.squashfs, &other, &signer, OTHER_HARDWARE)?;
         let old = Manifest { version: Some("0.0.9".into()), ..next.manifest.clone() };
-        write(&next.squashfs, &old, &signer, REFUSED[1].0)?;
+        write(&next.squashfs, &old, &signer, TOO_OLD)?;
         let strangers = tempfile::tempdir()?;
         let strangers = rauc_bundle::development_keys(&strangers.path().join("keys"))?;
         let stranger = Signer::load(&strangers.signer, &strangers.signer_key)?;
-        write(&next.squashfs, &next.manifest, &stranger, REFUSED[2].0)?;
+        write(&next.squashfs, &next.manifest, &stranger, STRANGER)?;
 
         let mut bytes = std::fs::read(folder.join(NEXT))?;
-        std::fs::write(folder.join(REFUSED[3].0), std::fs::read(&next.squashfs)?)?;
-        std::fs::write(folder.join(REFUSED[4].0), &bytes[..bytes.len() - 4096])?;
+        std::fs::write(folder.join(UNSIGNED), std::fs::read(&next.squashfs)?)?;
+        std::fs::write(folder.join(TRUNCATED), &bytes[..bytes.len() - 4096])?;
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
-        std::fs::write(folder.join(REFUSED[5].0), &bytes)?;
+        std::fs::write(folder.join(TAMPERED), &bytes)?;
         Ok(Self { folder: folder.to_owned() })
     }
 }

@@ -18,6 +18,11 @@ use crate::{Inventory, Licence, Origin, Package, purl};
 use status::Installed;
 use tree::Tree;
 
+/// dpkg's list of packages, in a root filesystem.
+pub const STATUS: &str = "var/lib/dpkg/status";
+/// `os-release(5)`, in a root filesystem.
+pub const OS_RELEASE: &str = "usr/lib/os-release";
+
 /// The packages installed in a root filesystem, and what it says of their licences.
 #[derive(Debug)]
 pub struct Root {
@@ -34,7 +39,7 @@ impl Root {
         tree.add_tar(BufReader::new(File::open(tar).reading(tar)?)).reading(tar)?;
         let missing = |file: &str| Error::Root { problem: format!("{} has no {file}", tar.display()) };
         let find = |file: &str| tree.text(file).map(str::to_owned).ok_or_else(|| missing(file));
-        let root = Self::new(&find("var/lib/dpkg/status")?, &find("usr/lib/os-release")?)?;
+        let root = Self::new(&find(STATUS)?, &find(OS_RELEASE)?)?;
         Ok(Self { tree, ..root })
     }
 

@@ -69,7 +69,7 @@ impl Tree {
 
 /// Files are few that say something, and links few in their folder.
 fn may_matter(path: &str) -> bool {
-    ["var/lib/dpkg/status", "usr/lib/os-release"].contains(&path)
+    [super::STATUS, super::OS_RELEASE].contains(&path)
         || path.strip_prefix("usr/share/doc/").is_some_and(|path| match path.split_once('/') {
             None => true, // the folder of a package, where it is a link
             Some((_, file)) => file == "copyright",

@@ -1,6 +1,12 @@
 //! `cargo xtask bench`: figures against rivals, in the same run, as ratios.
 
-use std::path::Path;
+mod changed;
+mod figures;
+mod image;
+mod mkosi;
+mod ours;
+
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -31,21 +37,37 @@ enum What {
         #[command(flatten)]
         consent: setup::Consent,
     },
+    /// The image of the recipe for tests against mkosi's: built cold and after one changed line, its size, how fast it boots, and
+    /// what of it an update downloads
+    Image(image::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let What::Copy { rounds, here, consent } = &arguments.what;
+    let (rounds, here, consent) = match &arguments.what {
+        What::Copy { rounds, here, consent } => (rounds, here, consent),
+        What::Image(arguments) => return image::run(arguments),
+    };
     ensure!(*rounds > 0, "no round, no figure: ask for one at least");
     setup::ensure(consent)?;
-    let out = paths::workspace().join("target/bench");
-    std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    let out = folder()?;
     let copies = if *here { copy_here(*rounds)? } else { copy_in_machines(*rounds, &out)? };
     let file = out.join(if *here { "copy-here.json" } else { "copy.json" });
     let document = json!({ "version": 1, "copies": copies, "ratio": copies.ratio() });
-    std::fs::write(&file, serde_json::to_string_pretty(&document)? + "\n")
-        .with_context(|| format!("cannot write {}", file.display()))?;
+    store(&file, &document)?;
     println!("\n{}\nin {}", copies.table(), file.display());
     Ok(())
+}
+
+/// Where figures go.
+fn folder() -> Result<PathBuf> {
+    let out = paths::workspace().join("target/bench");
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    Ok(out)
+}
+
+fn store(file: &Path, document: &serde_json::Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(document)? + "\n";
+    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn copy_in_machines(rounds: usize, out: &Path) -> Result<Copies> {
@@ -57,7 +79,7 @@ fn copy_in_machines(rounds: usize, out: &Path) -> Result<Copies> {
 }
 
 fn copy_here(rounds: usize) -> Result<Copies> {
-    let program = test::built("understudy-agent", "host", &["--release"])?;
+    let program = test::host_test("services/agent", &["--package", "understudy-agent", "--release"])?;
     let mut words = vec![program, "bench".to_owned(), rounds.to_string()];
     if !nix::unistd::geteuid().is_root() {
         words.splice(0..0, ["sudo".to_owned(), "--preserve-env".to_owned()]);
