@@ -116,7 +116,8 @@ impl<'a> Job<'a> {
             report.disks.insert(work.disk.id, entry);
             if let Some(folder) = &self.settings.map_dump {
                 let mut allowed = work.plan.map.clone();
-                allowed.union(&tracker.marked(work.disk.id)?);
+                // Not what is written since the thaw: that has no business in this point.
+                allowed.union(&tracker.taken(work.disk.id)?);
                 plan::dump(folder, work.disk, work.plan.kind, &allowed)?;
             }
         }

@@ -32,11 +32,17 @@ pub fn take(live: &[AtomicU64], job: &[AtomicU64], taken: &mut BlockSet) {
 
 /// Every mark in `live` or `job`, without changing either.
 pub fn union(live: &[AtomicU64], job: &[AtomicU64], blocks: u64) -> BlockSet {
-    let mut marked = BlockSet::none(blocks);
     // `live` first: a mark only ever moves from there to `job`.
-    for (number, (live, job)) in live.iter().zip(job).enumerate() {
-        let marks = live.load(Ordering::SeqCst) | job.load(Ordering::SeqCst);
-        insert(&mut marked, number, marks);
+    let mut marked = all(live, blocks);
+    marked.union(&all(job, blocks));
+    marked
+}
+
+/// Every mark in `marks`.
+pub fn all(marks: &[AtomicU64], blocks: u64) -> BlockSet {
+    let mut marked = BlockSet::none(blocks);
+    for (number, marks) in marks.iter().enumerate() {
+        insert(&mut marked, number, marks.load(Ordering::SeqCst));
     }
     marked
 }

@@ -134,6 +134,12 @@ impl Tracker {
         Ok(marks::union(programs.live.words(), programs.job.words(), blocks))
     }
 
+    /// The blocks of [`Self::marked`] that were taken: after the instant, those written up to it and none written since.
+    pub fn taken(&self, disk: DiskId) -> anyhow::Result<BlockSet> {
+        let (programs, blocks) = self.tracked(disk)?;
+        Ok(marks::all(programs.job.words(), blocks))
+    }
+
     /// Takes the live marks into the job's and adds them to `taken`. Read the blocks after this, not before. Allocates
     /// nothing, because it is called while file systems are frozen.
     pub fn take(&self, disk: DiskId, taken: &mut BlockSet) -> anyhow::Result<()> {
