@@ -37,6 +37,14 @@ const NOT_ITS: [&str; 1] = ["initramfs-tools"];
 
 const NAME: &str = "rival";
 
+/// The folder that it writes to, and its name inside the root it runs in.
+const OWN: &str = "state";
+
+/// The place of `name` in that folder, as it sees it.
+fn inside(name: &str) -> String {
+    format!("/run/build/{OWN}/{name}")
+}
+
 /// What it builds with, from the time before.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum With {
@@ -59,11 +67,11 @@ impl Mkosi {
     pub fn prepare(builder: &Builder, recipe: &Recipe, folder: &Path) -> Result<Self> {
         let config = folder.join("config");
         for name in ["out", "cache", "packages", "workspace", "extra"] {
-            let made = folder.join("work").join(name);
+            let made = folder.join(OWN).join(name);
             std::fs::create_dir_all(&made).with_context(|| format!("cannot make {}", made.display()))?;
         }
         // What is at hand need not be downloaded again.
-        let packages = folder.join("work/packages/cache/apt/archives");
+        let packages = folder.join(OWN).join("packages/cache/apt/archives");
         os_image::host::link_folder(&paths::cache()?.join("debs"), &packages)?;
         builder.write_apt_configuration(&recipe.release, &recipe.components, &config.join("sandbox"))?;
         let sources = config.join("sandbox/etc/apt/sources.list.d");
@@ -72,14 +80,14 @@ impl Mkosi {
             write(&sources.join("mkosi.sources"), "")?;
         }
         write(&config.join("mkosi.conf"), &configuration(recipe))?;
-        let extra = folder.join("work/extra");
+        let extra = folder.join(OWN).join("extra");
         // A shell on a virtio console, as our image for tests has it.
         sources::copy(&paths::workspace().join("recipes/root-console/files"), &extra)?;
         let toolbox = builder
             .toolbox("mkosi", &recipe.release, &PACKAGES)?
             .with("config", &config)
             .with("resolv.conf", Path::new("/etc/resolv.conf"))
-            .with_writable("work", &folder.join("work"));
+            .with_writable(OWN, &folder.join(OWN));
         Ok(Self { toolbox, folder: folder.to_owned(), extra })
     }
 
@@ -118,12 +126,12 @@ impl Mkosi {
     }
 
     pub fn disk(&self) -> PathBuf {
-        self.folder.join(format!("work/out/{NAME}.raw"))
+        self.folder.join(OWN).join(format!("out/{NAME}.raw"))
     }
 
     /// Bytes of its disk, compressed as ours.
     pub fn compressed_bytes(&self) -> Result<u64> {
-        let script = format!("zstd -q -T0 -3 -c /run/build/work/out/{NAME}.raw | wc -c");
+        let script = format!("zstd -q -T0 -3 -c {}/{NAME}.raw | wc -c", inside("out"));
         let said =
             String::from_utf8_lossy(&self.toolbox.run("compress the rival's image", &script)?).into_owned();
         said.trim().parse().with_context(|| format!("the size of the rival's compressed image is {said:?}"))
@@ -148,15 +156,15 @@ fn configuration(recipe: &Recipe) -> String {
         "Distribution",
         &[("Distribution", "debian"), ("Release", &recipe.release), ("Repositories", &others.join(","))],
     );
-    section("Output", &[("Format", "disk"), ("Output", NAME), ("OutputDirectory", "/run/build/work/out")]);
+    section("Output", &[("Format", "disk"), ("Output", NAME), ("OutputDirectory", &inside("out"))]);
     section(
         "Build",
         &[
             ("SandboxTrees", "/run/build/config/sandbox"),
             ("Incremental", "yes"),
-            ("CacheDirectory", "/run/build/work/cache"),
-            ("PackageCacheDirectory", "/run/build/work/packages"),
-            ("WorkspaceDirectory", "/run/build/work/workspace"),
+            ("CacheDirectory", &inside("cache")),
+            ("PackageCacheDirectory", &inside("packages")),
+            ("WorkspaceDirectory", &inside("workspace")),
         ],
     );
     section(
@@ -166,7 +174,7 @@ fn configuration(recipe: &Recipe) -> String {
             ("Bootloader", "systemd-boot"),
             ("WithDocs", "no"),
             ("KernelCommandLine", "console=ttyS0"),
-            ("ExtraTrees", "/run/build/work/extra"),
+            ("ExtraTrees", &inside("extra")),
             ("Packages", &packages.join(",")),
         ],
     );
