@@ -6,11 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use qemu_harness::{Disk, Firmware, Mac, UserNic, Vm};
+use qemu_harness::{Disk, Mac, UserNic, Vm};
 
 use crate::forwarded::ask;
 use crate::narrate::Narrator;
-use crate::world::World;
+use crate::world::{World, firmware};
 
 /// The recipe, in the workspace.
 pub const RECIPE: &str = "recipes/examples/web-server.toml";
@@ -29,10 +29,10 @@ pub fn play(
     let world = World::new(out)?;
     let (disk, firmware) = narrator.step("build the small appliance of the README", || {
         let image = builder.build(&workspace.join(RECIPE))?;
-        Ok((image.disk.context("the recipe makes no disk")?, builder.firmware(&image.release)?))
+        Ok((image.disk.context("the recipe makes no disk")?, firmware(builder, &image.release)?))
     })?;
     let vm = Vm::build("web-server")
-        .firmware(&Firmware { code: firmware.code, vars: firmware.variables })
+        .firmware(&firmware)
         .disk(Disk::overlay_of(disk).named("system"))
         .user_nic(UserNic::new(Mac::numbered(0x30)).forward(HTTP))
         .launch(&world.run_dir)?;

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use qemu_harness::{Bus, Bytes, Card, Disk, Firmware, Mac, UserNic, Vm};
+use qemu_harness::{Bus, Bytes, Card, Disk, Mac, UserNic, Vm};
 use regex::Regex;
 
 use crate::appliance::{answers, says_ready};
 use crate::forwarded::ask;
 use crate::narrate::Narrator;
-use crate::world::World;
+use crate::world::{World, firmware};
 
 const RECIPE: &str = "recipes/appliance-hardware.toml";
 /// The one that QEMU's user network forwards to.
@@ -45,13 +45,13 @@ pub fn play(
     let (disk, firmware) = narrator.step("build the appliance for real machines", || {
         let image = builder.build(&workspace.join(RECIPE))?;
         has_microcode(&image.initramfs)?;
-        Ok((image.disk.context("the recipe makes no disk")?, builder.firmware(&image.release)?))
+        Ok((image.disk.context("the recipe makes no disk")?, firmware(builder, &image.release)?))
     })?;
     let blank = |name| Disk::blank(DATA_DISK).named(name).serial(name);
     let vm = Vm::build("hardware")
         .memory(Bytes::gib(4))
         .cpus(2)
-        .firmware(&Firmware { code: firmware.code, vars: firmware.variables })
+        .firmware(&firmware)
         .disk(Disk::overlay_of(disk).named("system").serial("system").grown_to(Bytes::gib(8)).on(Bus::Sata))
         .disk(blank("data-a").on(Bus::Nvme))
         .disk(blank("data-b").on(Bus::Sata))

@@ -53,6 +53,12 @@ impl World {
     }
 }
 
+/// The firmware of a release, for machines of the harness.
+pub fn firmware(builder: &os_image::Builder, release: &str) -> anyhow::Result<Firmware> {
+    let os_image::Firmware { code, variables: vars } = builder.firmware(release)?;
+    Ok(Firmware { code, vars })
+}
+
 impl Images {
     /// Builds what is not built yet.
     pub fn build(workspace: &Path, builder: &os_image::Builder) -> anyhow::Result<Self> {
@@ -61,7 +67,6 @@ impl Images {
         let appliance = builder.build(&recipes.join("appliance-qemu.toml"))?;
         let build_seconds = begin.elapsed().as_secs_f64();
         let machine = builder.build(&recipes.join("machine-debian.toml"))?;
-        let firmware = builder.firmware("trixie")?;
         let emulator = match Accelerator::of_this_host()? {
             Accelerator::Kvm => None,
             Accelerator::Tcg { .. } => Some(builder.emulator("trixie")?),
@@ -70,7 +75,7 @@ impl Images {
             compressed_bytes: builder.compressed_bytes(&appliance)?,
             appliance: appliance.disk.context("the appliance's recipe makes no disk")?,
             machine: machine.disk.into_iter().chain(machine.data_disks.into_values()).collect(),
-            firmware: Firmware { code: firmware.code, vars: firmware.variables },
+            firmware: firmware(builder, "trixie")?,
             emulator,
             build_seconds,
         })

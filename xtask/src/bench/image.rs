@@ -8,11 +8,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use os_image::StageReport;
 use os_image::recipe::Recipe;
-use qemu_harness::Firmware;
 use serde_json::json;
 use understudy_tests::boot::{self, Boots};
 use understudy_tests::narrate::Narrator;
-use understudy_tests::world::World;
+use understudy_tests::world::{World, firmware};
 
 use super::figures::{Figure, table};
 use super::mkosi::{Mkosi, With};
@@ -98,7 +97,7 @@ fn measure(arguments: &Arguments, folder: &std::path::Path, out: &std::path::Pat
     let (mkosi, firmware) = narrator.step("build the image, and install mkosi", || {
         let builder = paths::builder(None)?;
         builder.build(&paths::workspace().join(RECIPE))?;
-        let firmware = builder.firmware(&recipe.release)?;
+        let firmware = firmware(&builder, &recipe.release)?;
         Ok((Mkosi::prepare(&builder, &recipe, &folder.join("mkosi"))?, firmware))
     })?;
     let rival = mkosi.version()?;
@@ -171,7 +170,7 @@ fn measure(arguments: &Arguments, folder: &std::path::Path, out: &std::path::Pat
         let images = boot::Images {
             appliance: last.image.disk.clone().context("the recipe makes no disk")?,
             rival: mkosi.disk(),
-            firmware: Firmware { code: firmware.code, vars: firmware.variables },
+            firmware,
         };
         let boots = boot::compare(&World::new(&out.join("run"))?, &images, arguments.rounds, &narrator)?;
         let (ours, theirs) = (boots.ours.seconds.clone(), boots.rival.seconds.clone());
