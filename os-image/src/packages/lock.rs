@@ -241,10 +241,11 @@ fn changes(section: &str, before: &Pins, after: &Pins) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn lock(packages: &[(&str, &str)]) -> Lock {
+    /// A lock of a root with these packages, by name and version.
+    pub fn lock(packages: &[(&str, &str)]) -> Lock {
         let pin = |version: &str| Pin {
             version: version.into(),
             architecture: "all".into(),

@@ -88,18 +88,7 @@ fn store(files: &[PathBuf], lock: &Lock) -> Result<LockUpdate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packages::lock::Pin;
-
-    fn lock(packages: &[(&str, &str)]) -> Lock {
-        let pin = |version: &str| Pin {
-            version: version.into(),
-            architecture: "all".into(),
-            sha256: "0123456789abcdef".repeat(4),
-        };
-        let packages = packages.iter().map(|(name, version)| (name.to_string(), pin(version))).collect();
-        let section = Section { request: "trixie main: a".into(), packages };
-        Lock { source_date: None, sections: [("root".to_owned(), section)].into() }
-    }
+    use crate::packages::lock::tests::lock;
 
     #[test]
     fn an_update_tells_what_moved_and_leaves_no_file_where_the_parents_says_it_all() {
