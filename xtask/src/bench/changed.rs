@@ -8,6 +8,7 @@ use crate::{paths, sources};
 
 /// In the library of the largest service, which its program is linked with.
 const FILE: &str = "services/scheduler/src/reconcile.rs";
+const PROGRAM: &str = "understudy-scheduler";
 const LINE: &str = "tracing::info!(\"the catalogue matches the pool\");";
 
 pub struct Workspace(PathBuf);
@@ -18,18 +19,34 @@ impl Workspace {
         Ok(Self(folder.to_owned()))
     }
 
+    /// The hash of the program that the line is in, in a folder of programs.
+    pub fn program(&self, programs: &Path) -> Result<String> {
+        Ok(os_image::sha256(&programs.join(PROGRAM))?)
+    }
+
     pub fn folder(&self) -> &Path {
         &self.0
     }
 
     /// Changes the line, to something else in every round.
     pub fn change(&self, round: usize) -> Result<()> {
-        let (original, copy) = (paths::workspace().join(FILE), self.0.join(FILE));
-        let text = std::fs::read_to_string(&original)
-            .with_context(|| format!("cannot read {}", original.display()))?;
-        std::fs::write(&copy, changed(&text, round)?)
-            .with_context(|| format!("cannot write {}", copy.display()))
+        self.write(&changed(&original()?, round)?)
     }
+
+    /// Changes it back.
+    pub fn restore(&self) -> Result<()> {
+        self.write(&original()?)
+    }
+
+    fn write(&self, text: &str) -> Result<()> {
+        let copy = self.0.join(FILE);
+        std::fs::write(&copy, text).with_context(|| format!("cannot write {}", copy.display()))
+    }
+}
+
+fn original() -> Result<String> {
+    let file = paths::workspace().join(FILE);
+    std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 fn changed(text: &str, round: usize) -> Result<String> {
@@ -47,7 +64,7 @@ mod tests {
 
     #[test]
     fn one_line_of_the_source_as_it_is_changes_in_every_round() {
-        let text = std::fs::read_to_string(paths::workspace().join(FILE)).unwrap();
+        let text = original().unwrap();
         let rounds = [changed(&text, 1).unwrap(), changed(&text, 2).unwrap()];
         for [one, other] in [[&text, &rounds[0]], [&rounds[0], &rounds[1]]] {
             assert_eq!(one.lines().count(), other.lines().count());
