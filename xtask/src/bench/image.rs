@@ -51,7 +51,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    ensure!(arguments.rounds > 0, "no round, no figure: ask for one at least");
+    // After two, what was built first is no longer in the cache, and is built again to be compared.
+    ensure!(arguments.rounds > 1, "one round is no figure: ask for two at least");
     setup::ensure(&arguments.consent)?;
     let out = super::folder()?;
     let folder = tempfile::Builder::new()
