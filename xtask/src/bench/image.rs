@@ -3,7 +3,7 @@
 //! Counted is what is left to do once programs that build are installed and packages are downloaded, on both sides; compiling the
 //! services counts on both, as it was measured on ours.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use os_image::StageReport;
@@ -60,22 +60,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .tempdir_in(&arguments.folder)
         .with_context(|| format!("cannot make a folder in {}", arguments.folder.display()))?
         .keep();
-    let measured = measure(arguments, &folder.join("builds"), &out);
+    let mut figures = Vec::new();
+    let measured = measure(arguments, &folder.join("builds"), &out, &mut figures);
     // Of mapped users, whom only the builder's namespace can remove.
     os_image::host::remove(&folder)?;
-    let measured = measured?;
+    let measured = measured.inspect_err(|_| eprintln!("measured before it failed:\n{}", table(&figures)))?;
     let file = out.join("image.json");
-    super::store(&file, &measured.document())?;
-    println!("\n{}\nin {}", table(&measured.figures), file.display());
-    let missed: Vec<_> = measured.figures.iter().filter(|f| f.is_missed()).map(Figure::name).collect();
+    super::store(&file, &measured.document(&figures))?;
+    println!("\n{}\nin {}", table(&figures), file.display());
+    let missed: Vec<_> = figures.iter().filter(|f| f.is_missed()).map(Figure::name).collect();
     if arguments.check && !missed.is_empty() {
         bail!("missed: {}", missed.join("; "));
     }
     Ok(())
 }
 
+/// What is told beside the figures.
 struct Measured {
-    figures: Vec<Figure>,
     rival: String,
     /// Where our time goes after a changed line, in the last round.
     stages: Vec<StageReport>,
@@ -83,8 +84,8 @@ struct Measured {
 }
 
 impl Measured {
-    fn document(&self) -> serde_json::Value {
-        let Self { figures, rival, stages, boots } = self;
+    fn document(&self, figures: &[Figure]) -> serde_json::Value {
+        let Self { rival, stages, boots } = self;
         json!({
             "version": 1, "recipe": RECIPE, "rival": rival, "figures": figures, "boots": boots,
             "stages": stages.iter().filter(|stage| stage.built.is_some()).collect::<Vec<_>>(),
@@ -92,7 +93,7 @@ impl Measured {
     }
 }
 
-fn measure(arguments: &Arguments, folder: &std::path::Path, out: &std::path::Path) -> Result<Measured> {
+fn measure(arguments: &Arguments, folder: &Path, out: &Path, figures: &mut Vec<Figure>) -> Result<Measured> {
     let narrator = Narrator::new();
     let recipe = Recipe::load(&paths::workspace().join(RECIPE))?;
     let (mkosi, firmware) = narrator.step("build the image, and install mkosi", || {
@@ -106,7 +107,6 @@ fn measure(arguments: &Arguments, folder: &std::path::Path, out: &std::path::Pat
     let ours = Ours::prepare(&folder.join("ours"), &paths::cache()?, arguments.no_cold, RECIPE, keyring)?;
     narrator.step(&format!("{rival} downloads packages"), || mkosi.build(With::Nothing))?;
 
-    let mut figures = Vec::new();
     let packages = ours.packages()?;
     let first = narrator.step("build ours, from packages", || ours.build())?;
     mkosi.lay_over(&first.programs, &recipe.vendor)?;
@@ -180,7 +180,7 @@ fn measure(arguments: &Arguments, folder: &std::path::Path, out: &std::path::Pat
         figures.push(Figure::ratio("boot until services are ready", "s", ours, theirs, BOOT_RATIO));
         Some(boots)
     };
-    Ok(Measured { figures, rival, stages: last.image.stages, boots })
+    Ok(Measured { rival, stages: last.image.stages, boots })
 }
 
 /// Fast would be no achievement if it came to other bytes than a build from nothing. The result from before the first round is no
