@@ -27,7 +27,7 @@ const CHANGED_RATIO: f64 = 0.5;
 const COLD_RATIO: f64 = 1.0;
 const MEGABYTES: f64 = 350.0;
 const BOOT_RATIO: f64 = 0.6;
-const UPDATE_SHARE: f64 = 0.15;
+const UPDATE_PERCENT: f64 = 15.0;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -143,10 +143,10 @@ fn measure(arguments: &Arguments, folder: &Path, out: &Path, figures: &mut Vec<F
             let whole = after.squashfs.metadata()?.len() as f64;
             figures.push(Figure::absolute(
                 "update after a changed line, of a full one",
-                "",
-                vec![streamed / whole],
+                "%",
+                vec![streamed * 100.0 / whole],
                 vec![],
-                UPDATE_SHARE,
+                UPDATE_PERCENT,
             ));
         }
     }
