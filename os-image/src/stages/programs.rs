@@ -31,7 +31,11 @@ pub(crate) fn stage(
         return Ok(None);
     }
     let names: Vec<_> = crates.iter().map(|c| c.name.as_str()).collect();
+    // In steps, or who has changed a line waits a minute for what did not change. What comes of that has been the same so far, but
+    // rustc does not promise it: a release must not depend on what was compiled before it.
+    let in_steps = !context.packages.strict;
     let key = Key::default()
+        .value("compiled in steps", &in_steps)
         .value("crates", &names)
         .value("tools", &context.tools.hash)
         .value("builder", &include_str!("programs.rs"))
@@ -58,22 +62,20 @@ pub(crate) fn stage(
         if config.is_file() {
             root = root.with("cargo/config.toml", &config); // a replaced registry lives under another name
         }
-        root.run(log, &format!("compile {}", names.join(", ")), &script(crates, linking))?;
+        root.run(log, &format!("compile {}", names.join(", ")), &script(crates, linking, in_steps))?;
         Ok(())
     })?;
     Ok(Some(stage))
 }
 
-fn script(crates: &[&Crate], linking: Linking) -> String {
+fn script(crates: &[&Crate], linking: Linking, in_steps: bool) -> String {
     let packages: String = crates.iter().map(|c| format!(" -p {}", c.name)).collect();
     let mut lines = vec![
         "cd /run/build/src".to_owned(),
         "export PATH=/run/build/rust/bin:$PATH CARGO_HOME=/run/build/cargo CARGO_TARGET_DIR=/run/build/target".into(),
         // RUSTFLAGS takes the place of flags in the host's configuration. A registry's folder is called after where the host
         // takes crates from, and programs name the files they were compiled from.
-        // Incremental, or a changed line is a minute of optimising what did not change. What comes of it is the same as without
-        // an earlier build: `cargo xtask bench image` compares.
-        "export RUSTC_WRAPPER= CARGO_TERM_COLOR=never CARGO_INCREMENTAL=1 RUSTFLAGS=".into(),
+        format!("export RUSTC_WRAPPER= CARGO_TERM_COLOR=never CARGO_INCREMENTAL={} RUSTFLAGS=", u8::from(in_steps)),
         "for folder in $CARGO_HOME/registry/src/*; do \
          RUSTFLAGS=\"$RUSTFLAGS --remap-path-prefix=$folder=/run/build/crates\"; done"
             .into(),
