@@ -1,8 +1,8 @@
 //! A recipe's way through the stages.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use rauc_bundle::block_hash_index::BlockHashIndex;
@@ -17,6 +17,7 @@ use crate::key::Key;
 use crate::packages::Packages;
 use crate::packages::lock::Lock;
 use crate::packages::update::{self, LockUpdate};
+use crate::parts::both_parts;
 use crate::recipe::{Output, Recipe};
 use crate::service::Contribution;
 use crate::sizes::{Makeup, Origin, Origins, Sizes};
@@ -40,7 +41,7 @@ pub struct Builder {
     keyring: Option<PathBuf>,
     strict: bool,
     /// The stages known to be unlocked.
-    unlocked: RefCell<BTreeSet<String>>,
+    unlocked: Mutex<BTreeSet<String>>,
 }
 
 /// A finished image. Its files lie in the cache and are read-only: boot a copy or an overlay.
@@ -101,7 +102,7 @@ impl Builder {
 
     fn of(cache: Cache, workspace: Workspace) -> Self {
         let mirrors = Mirrors::of_host();
-        Self { cache, workspace, mirrors, keyring: None, strict: false, unlocked: RefCell::default() }
+        Self { cache, workspace, mirrors, keyring: None, strict: false, unlocked: Mutex::default() }
     }
 
     /// What it would do.
@@ -140,18 +141,27 @@ impl Builder {
     /// Builds the recipe in `file`, or reuses what is up to date.
     pub fn build(&self, file: &Path) -> Result<Image> {
         let started = Instant::now();
-        let before = self.cache.reports().len();
         let recipe = Recipe::load(file)?;
-        let context = self.context(&recipe.release)?;
-        let root = root::stage(&context, &recipe)?;
-        let mut image = match recipe.output {
-            Output::Initramfs => self.initramfs(&context, &recipe, &root)?,
-            Output::Disk => self.disk(&context, &recipe, &root)?,
+        let part = self.cache.part();
+        let built = self.build_on(&part, &recipe);
+        let stages = part.reports();
+        self.cache.take_over(part);
+        Ok(Image { stages, seconds: started.elapsed().as_secs_f64(), ..built? })
+    }
+
+    fn build_on(&self, cache: &Cache, recipe: &Recipe) -> Result<Image> {
+        let packages = self.packages(&recipe.release)?;
+        let (tools, root) = both_parts(
+            cache,
+            |cache| tools::stage(&packages.on(cache), &recipe.release),
+            |cache| root::stage(&packages.on(cache), recipe),
+        )?;
+        let context = Context { cache, workspace: &self.workspace, packages: packages.on(cache), tools };
+        let image = match recipe.output {
+            Output::Initramfs => self.initramfs(&context, recipe, &root)?,
+            Output::Disk => self.disk(&context, recipe, &root)?,
         };
-        image.packages = root.path.join("packages.json");
-        image.stages = self.cache.reports().split_off(before);
-        image.seconds = started.elapsed().as_secs_f64();
-        Ok(image)
+        Ok(Image { packages: root.path.join("packages.json"), ..image })
     }
 
     /// The firmware of a release.
@@ -251,7 +261,7 @@ impl Builder {
     pub fn payload(&self, file: &Path) -> Result<Payload> {
         let recipe = Recipe::load(file)?;
         let context = self.context(&recipe.release)?;
-        let root = root::stage(&context, &recipe)?;
+        let root = root::stage(&context.packages, &recipe)?;
         let filled = self.slot(&context, &recipe, &root)?;
         payload::stage(&context, &recipe, &filled.slot)
     }
@@ -270,22 +280,25 @@ impl Builder {
 
     /// Makes the images that fill a slot.
     fn slot(&self, context: &Context, recipe: &Recipe, root: &Stage) -> Result<Filled> {
-        let (mut included, mut others, mut origins) = (Vec::new(), Vec::new(), Origins::new());
-        for include in &recipe.include {
-            let other = Recipe::load(&include.recipe)?;
-            let root = root::stage(context, &other)?;
-            let image = self.initramfs(context, &other, &root)?;
-            let path = image.kernel.parent().unwrap_or(&image.kernel).to_owned();
-            for name in ["vmlinuz", "initrd.img"] {
-                let path = format!("{}/{name}", include.to.trim_start_matches('/'));
-                origins.insert(path, Origin::Recipe(image.name.clone()));
-            }
-            included.push((include.to.clone(), Stage { path, hash: image.hash }));
-            others.push((other, root));
-        }
-        let modules = modules::stage(context, recipe, root)?;
-        let base = base::stage(context, recipe, root, modules.as_ref())?;
-        let (mut services, mut services_key, of_services) = self.services(context, recipe)?;
+        // Processors wait while modules are configured and packages installed, and compile meanwhile.
+        let ((included, (modules, base)), (services, debs)) = both_parts(
+            context.cache,
+            |cache| {
+                let of_packages = |cache: &Cache| {
+                    let context = context.on(cache);
+                    let modules = modules::stage(&context, recipe, root)?;
+                    let base = base::stage(&context, recipe, root, modules.as_ref())?;
+                    Ok((modules, base))
+                };
+                both_parts(cache, |cache| self.included(&context.on(cache), recipe), of_packages)
+            },
+            |cache| {
+                let context = context.on(cache);
+                Ok((self.services(&context, recipe)?, self.debs(&context, recipe)?))
+            },
+        )?;
+        let Included { images: included, recipes: others, mut origins } = included;
+        let (mut services, mut services_key, of_services) = services;
         origins.extend(of_services);
         if let Some(to) = &recipe.keyring {
             let keyring = self.keyring.as_ref().ok_or_else(|| {
@@ -299,13 +312,30 @@ impl Builder {
             services_key = services_key.value("keyring", &text);
             services.overlay.text(to, text);
         }
-        let debs = self.debs(context, recipe)?;
         let sbom = self.sbom(context, recipe, root, modules.as_ref(), &others)?;
         let additions = Additions { services, services_key, debs, included, sbom: sbom.clone() };
         let filesystem = filesystem::stage(context, recipe, &base, additions)?;
         let slot = slot::stage(context, recipe, &base, &filesystem)?;
         let makeup = Makeup { filesystem: Some(filesystem), origins, kernel_apart: slot.boot.is_some() };
         Ok(Filled { base, slot, sbom, makeup })
+    }
+
+    /// Builds the recipes whose kernel and initramfs the image has.
+    fn included(&self, context: &Context, recipe: &Recipe) -> Result<Included> {
+        let mut included = Included::default();
+        for include in &recipe.include {
+            let other = Recipe::load(&include.recipe)?;
+            let root = root::stage(&context.packages, &other)?;
+            let image = self.initramfs(context, &other, &root)?;
+            let path = image.kernel.parent().unwrap_or(&image.kernel).to_owned();
+            for name in ["vmlinuz", "initrd.img"] {
+                let path = format!("{}/{name}", include.to.trim_start_matches('/'));
+                included.origins.insert(path, Origin::Recipe(image.name.clone()));
+            }
+            included.images.push((include.to.clone(), Stage { path, hash: image.hash }));
+            included.recipes.push((other, root));
+        }
+        Ok(included)
     }
 
     fn sbom(
@@ -380,6 +410,16 @@ fn image(recipe: &Recipe, stage: &Stage, kernel: &Stage, disk: bool) -> Image {
         release: recipe.release.clone(),
         makeup: Makeup { kernel_apart: true, ..Makeup::default() },
     }
+}
+
+/// What an image has of other recipes.
+#[derive(Default)]
+struct Included {
+    /// Each with the folder in the image that it goes to.
+    images: Vec<(String, Stage)>,
+    /// Each with its root.
+    recipes: Vec<(Recipe, Stage)>,
+    origins: Origins,
 }
 
 /// What comes of a root on its way to a slot.

@@ -54,7 +54,7 @@ pub struct Log(pub PathBuf);
 impl Log {
     /// Runs `command` with its output in the log, and returns what it wrote to standard output.
     ///
-    /// The child dies with this process (see [`tied`]), so that a killed build leaves nothing running.
+    /// A [`tied`] child dies with this process, so that a killed build leaves nothing running.
     pub fn run(&self, purpose: &str, command: Command) -> Result<Vec<u8>, CommandError> {
         self.run_with_input(purpose, command, &[])
     }
@@ -107,7 +107,8 @@ impl Log {
     }
 }
 
-/// `program`, killed by the kernel when this process dies.
+/// `program`, killed by the kernel when the thread that started it ends, and so when this process dies. [`Log::run`] waits for it in
+/// that thread, which therefore does not end before (prctl(2), "PR_SET_PDEATHSIG").
 pub fn tied(program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", program]);

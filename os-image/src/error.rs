@@ -51,6 +51,9 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Two parts of a build failed that were done at the same time.
+    #[error("{0}\n\nand besides: {1}")]
+    Both(Box<Error>, Box<Error>),
     /// What a recipe asks for does not exist or contradicts itself.
     #[error("recipe {recipe}: {problem}; {hint}")]
     Content {

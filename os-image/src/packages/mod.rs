@@ -5,15 +5,15 @@ pub(crate) mod lock;
 mod repository;
 pub(crate) mod update;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Mutex;
 
 use archive::Archive;
 use lock::{Lock, LockError, Pins, Section};
 
 use crate::apt::Mirrors;
-use crate::cache::{Cache, Stage};
+use crate::cache::{Cache, Stage, held};
 use crate::command::Log;
 use crate::error::{Error, IoContext, Result};
 use crate::key::Key;
@@ -28,13 +28,22 @@ pub(crate) struct Packages<'a> {
     /// The builder's own lock: its tools, and the date of its images.
     pub own: Lock,
     /// The stages known to be unlocked, which were told of.
-    pub unlocked: &'a RefCell<BTreeSet<String>>,
+    pub unlocked: &'a Mutex<BTreeSet<String>>,
 }
 
 /// The date of images without a lock: Debian 13's.
 const SOURCE_DATE_WITHOUT_LOCK: u64 = 1_754_697_600;
 
+/// The folder of our own apt, for one part of a build at a time.
+const APT: &str = "apt";
+
 impl Packages<'_> {
+    /// The same for a part of the build.
+    pub fn on<'a>(&'a self, cache: &'a Cache) -> Packages<'a> {
+        let Self { mirrors, strict, own, unlocked, .. } = self;
+        Packages { cache, mirrors, strict: *strict, own: own.clone(), unlocked }
+    }
+
     /// `SOURCE_DATE_EPOCH`, from which every date in an image comes (reproducible-builds.org, "SOURCE_DATE_EPOCH specification").
     pub fn source_date(&self) -> u64 {
         self.own.source_date.unwrap_or(SOURCE_DATE_WITHOUT_LOCK)
@@ -65,7 +74,8 @@ impl Packages<'_> {
         bootstrap: &Bootstrap,
         section: Option<&'s Section>,
     ) -> Result<Option<&'s Pins>> {
-        if self.unlocked.borrow().contains(name) {
+        let _turn = self.cache.turn(name); // whoever else asks for this stage shall choose the same
+        if held(self.unlocked).contains(name) {
             return Ok(None);
         }
         match self.locked(key, bootstrap, section) {
@@ -74,8 +84,8 @@ impl Packages<'_> {
                 if self.strict {
                     return Err(LockError::Unlocked { stage: name.into(), why: Box::new(why) }.into());
                 }
-                eprintln!("{name} is unlocked, with what the mirror has now: {why}");
-                self.unlocked.borrow_mut().insert(name.into());
+                self.cache.say(&format!("{name} is unlocked, with what the mirror has now: {why}"));
+                held(self.unlocked).insert(name.into());
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -91,6 +101,8 @@ impl Packages<'_> {
         let debs = self.cache.folder().join("debs");
         if !self.cache.explains() {
             std::fs::create_dir_all(&debs).at("create", &debs)?;
+            // What another part of the build is downloading need not be downloaded again, and apt has but one folder.
+            let _turn = self.cache.turn(APT);
             self.obtain(bootstrap, repository::missing(&debs, packages)?, &debs)?;
         } else if self.cache.has(key)? {
             // Explaining asks no mirror: what it lacked at the last build it is taken to lack still.
@@ -118,7 +130,7 @@ impl Packages<'_> {
         if !lost.is_empty() {
             return Err(LockError::Gone(told(&lost)).into());
         }
-        eprintln!("downloading {} locked packages", missing.len());
+        self.cache.say(&format!("downloading {} locked packages", missing.len()));
         let downloads = tempfile::tempdir_in(&folder).at("create a folder in", &folder)?;
         archive.download(&missing, downloads.path())?;
         for (name, pin) in &missing {
@@ -133,13 +145,14 @@ impl Packages<'_> {
 
     /// What the mirror would install now.
     fn resolve(&self, bootstrap: &Bootstrap) -> Result<Section> {
+        let _turn = self.cache.turn(APT);
         let (folder, log) = (self.archive_folder(bootstrap)?, self.log()?);
         let archive = Archive::open(&folder, self.mirrors, &bootstrap.release, &bootstrap.components, &log)?;
         Ok(Section { request: bootstrap.request(), packages: archive.resolve(&bootstrap.packages)? })
     }
 
     fn archive_folder(&self, bootstrap: &Bootstrap) -> Result<std::path::PathBuf> {
-        self.cache.persistent(&format!("apt/{}-{}", bootstrap.release, bootstrap.components.join("-")))
+        self.cache.persistent(&format!("{APT}/{}-{}", bootstrap.release, bootstrap.components.join("-")))
     }
 
     fn log(&self) -> Result<Log> {
@@ -176,7 +189,7 @@ mod tests {
         cache: Cache,
         bootstrap: Bootstrap,
         section: Section,
-        unlocked: RefCell<BTreeSet<String>>,
+        unlocked: Mutex<BTreeSet<String>>,
     }
 
     impl Fixture {
@@ -191,7 +204,7 @@ mod tests {
             };
             let pin = Pin { version: "1".into(), architecture: "all".into(), sha256: "0".repeat(64) };
             let section = Section { request: bootstrap.request(), packages: [("a".to_owned(), pin)].into() };
-            Self { dir, cache, bootstrap, section, unlocked: RefCell::default() }
+            Self { dir, cache, bootstrap, section, unlocked: Mutex::default() }
         }
 
         /// The pins a stage is built with, on a host whose apt knows no mirror.

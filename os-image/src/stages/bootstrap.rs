@@ -102,9 +102,13 @@ impl Installer<'_> {
             }
             None => {
                 apt::acquire_options(log).into_iter().for_each(|option| arg(format!("--aptopt={option}")));
-                arg("--setup-hook=mkdir -p \"$1\"/var/cache/apt/archives/partial".into());
-                arg(format!("--setup-hook=sync-in {} /var/cache/apt/archives/", quote(&debs)));
-                arg(format!("--customize-hook=sync-out /var/cache/apt/archives {}", quote(&debs)));
+                // Not mmdebstrap's own sync-in and sync-out: they cannot read a folder into which another build moves
+                // packages, and write packages anew where another build reads them. These appear as a whole or not at all.
+                let archives = "\"$1\"/var/cache/apt/archives";
+                let packages = "-maxdepth 1 -type f -name '*.deb' -exec";
+                arg(format!("--setup-hook=mkdir -p {archives}/partial"));
+                arg(format!("--setup-hook=find {} {packages} cp -t {archives} {{}} +", quote(&debs)));
+                arg(format!("--customize-hook=find {archives} {packages} mv -t {} {{}} +", quote(&debs)));
                 let mirrors = self.packages.mirrors;
                 apt::keyring().and_then(|k| mirrors.sources(&bootstrap.release, &bootstrap.components, &k))
             }
@@ -126,13 +130,7 @@ impl Installer<'_> {
             words.join(" ")
         );
         let command = namespace::command(&script);
-        let output = log.run_with_input(purpose, command, sources.unwrap_or_default().as_bytes());
-        // apt's own lock and half downloads are of no use to the next build.
-        for leftover in ["lock", "partial"] {
-            let path = debs.join(leftover);
-            let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-        }
-        output?;
+        log.run_with_input(purpose, command, sources.unwrap_or_default().as_bytes())?;
         let installed = installed(&std::fs::read_to_string(&status).at("read", &status)?);
         if let Some(pins) = self.pins {
             self.check(pins, &installed)?;

@@ -37,6 +37,12 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The same for a part of the build.
+    pub fn on<'a>(&'a self, cache: &'a Cache) -> Context<'a> {
+        let Self { workspace, packages, tools, .. } = self;
+        Context { cache, workspace, packages: packages.on(cache), tools: tools.clone() }
+    }
+
     /// A root that is being made, ready to be entered.
     pub fn root_in_the_making(&self, tree: &Path) -> BuildRoot {
         BuildRoot::writable(tree, self.packages.source_date())

@@ -47,6 +47,8 @@ pub(crate) fn stage(
         log.run("download the crates named in Cargo.lock", fetch)?;
         let (target, sources) =
             (context.cache.persistent("cargo-target")?, context.cache.persistent("cargo-src")?);
+        // The sources must not change under the compiler. It uses all processors as it is, and cargo locks its folder anyway.
+        let _turn = context.cache.turn("cargo-src");
         context.workspace.mirror(&sources)?;
         let cargo_home = home::cargo_home();
         let registry = cargo_home.join("registry");

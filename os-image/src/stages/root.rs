@@ -3,10 +3,11 @@
 use crate::cache::Stage;
 use crate::error::{Error, IoContext, Result};
 use crate::key::Key;
+use crate::packages::Packages;
 use crate::packages::lock::Lock;
 use crate::recipe::Recipe;
 use crate::stages::bootstrap::Bootstrap;
-use crate::stages::{Context, verity};
+use crate::stages::verity;
 
 /// The section of a recipe's lock with these packages.
 pub(crate) const SECTION: &str = "root";
@@ -27,7 +28,7 @@ pub(crate) fn bootstrap(recipe: &Recipe) -> Bootstrap {
 }
 
 /// `root.tar`, `packages.json` and, where the recipe has a kernel, `kernel-version`.
-pub(crate) fn stage(context: &Context, recipe: &Recipe) -> Result<Stage> {
+pub(crate) fn stage(packages: &Packages, recipe: &Recipe) -> Result<Stage> {
     let bootstrap = bootstrap(recipe);
     let key = Key::default()
         .value("release", &bootstrap.release)
@@ -37,7 +38,7 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe) -> Result<Stage> {
         .value("builder", &[include_str!("root.rs"), include_str!("bootstrap.rs")]);
     let lock = Lock::load(&recipe.locks)?;
     let locked = lock.sections.get(SECTION);
-    context.packages.stage(&format!("root {}", recipe.name), key, &bootstrap, locked, |installer, out| {
+    packages.stage(&format!("root {}", recipe.name), key, &bootstrap, locked, |installer, out| {
         let tar = out.join("root.tar");
         let packages = installer.run("install the packages with mmdebstrap", Some(&tar), &[])?;
         let list = out.join("packages.json");
