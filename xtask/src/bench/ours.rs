@@ -20,7 +20,7 @@ pub struct Built {
     pub image: Image,
     /// All of it, compiling included.
     pub seconds: f64,
-    /// Compiling the services of the image.
+    /// Compiling the services of the image, beside whatever else had to be built.
     pub compile_seconds: f64,
     /// Folder with their programs.
     pub programs: PathBuf,
