@@ -35,8 +35,10 @@ enum Part {
     Images,
     /// The main story, with what goes wrong
     Story,
-    /// Updates: refused, installed, found unhealthy
+    /// Updates: refused, installed, interrupted by power cuts, taken back
     Update,
+    /// Versions that fail: damaged, unhealthy, hanging; and what is backed up meanwhile
+    Fallback,
     /// Another appliance than ours: the one in the README
     General,
     /// The appliance for real machines, on SATA, NVMe and e1000e
@@ -50,7 +52,8 @@ impl Part {
         match self {
             Self::Images => Images::build(paths::workspace(), &paths::builder(None)?).map(drop),
             Self::Story => demo::play(true).map(drop),
-            Self::Update => update::play(&update_options("update")?, &Narrator::new()),
+            Self::Update => update::installation(&update_options("update")?, &Narrator::new()),
+            Self::Fallback => update::fallback(&update_options("fallback")?, &Narrator::new()),
             Self::General => alone("general", general::play),
             Self::Hardware => alone("hardware", hardware::play),
             Self::Sbom => alone("sbom", sbom::play),
@@ -97,8 +100,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     images.into_iter().try_for_each(ImagesAhead::wait)?;
     Part::Story.play()?;
     Part::General.play()?;
+    Part::Update.play()?;
     if arguments.all {
-        Part::Update.play()?;
+        Part::Fallback.play()?;
         Part::Hardware.play()?;
         Part::Sbom.play()?;
     }

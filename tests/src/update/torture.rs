@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 
 use super::bundles::{NEXT, SAME};
 use super::mirror::Mirror;
-use super::{COMMAND, INSTALL, Options, prepare, running};
+use super::{COMMAND, INSTALL, Options, on_a_box, running};
 use crate::appliance::Appliance;
 use crate::narrate::Narrator;
 
@@ -37,9 +37,29 @@ impl fmt::Display for Moment {
     }
 }
 
-/// How long an installation and a restart take here: moments are drawn from these.
-const INSTALLATION: u64 = 90;
-const RESTART: u64 = 120;
+/// How long an update takes that nothing interrupts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pub installation: Duration,
+    /// Until the new version has been found good.
+    pub restart: Duration,
+}
+
+impl Pace {
+    /// Updates the box from `url`, which makes it run `version`.
+    fn measure(appliance: &mut Appliance, url: &str, version: &str) -> anyhow::Result<Self> {
+        let begin = Instant::now();
+        appliance.shell.succeed(&format!("understudy --json update {url}"), INSTALL)?;
+        let installation = begin.elapsed();
+        appliance.reboot()?;
+        let (_, found) = running(appliance)?;
+        ensure!(found == version, "version {found} runs after an update to {version}");
+        Ok(Self { installation, restart: begin.elapsed() - installation })
+    }
+}
+
+/// Moments are drawn from this much of what they interrupt: some come just after its end.
+const SPAN: f64 = 1.1;
 
 /// A pool with something on it that must stay as it is. The volume's node comes a little later than the volume.
 const MAKE: &str = "zfs create -s -o volmode=dev -V 64M understudy/keep";
@@ -53,22 +73,21 @@ fn digest(appliance: &Appliance) -> anyhow::Result<String> {
     Ok(appliance.shell.succeed(&format!("set -o pipefail; {APPEAR} && {READ}"), COMMAND)?)
 }
 
-/// Plays `rounds` on a new box; the same seed draws the same moments.
+/// Plays `rounds` on a new box; the same seed draws the same moments, as parts of what they interrupt.
 pub fn torture(options: &Options, rounds: u32, seed: u64, narrator: &Narrator) -> anyhow::Result<()> {
-    let (world, images, bundles) = prepare(options, narrator)?;
-    let mirror = Mirror::of(&bundles.folder)?;
-    let mut appliance = narrator.step("boot a box", || Appliance::boot_with_outside(&world, &images))?;
-    let attempt = play(&mut appliance, &mirror, rounds, seed, narrator);
-    if attempt.is_err() {
-        let _ = appliance.save_journal(&world.run_dir.join("appliance.journal"));
-    }
-    attempt.with_context(|| format!("consoles and logs are in {}", world.run_dir.display()))
+    on_a_box(options, narrator, |appliance, mirror| {
+        let pace = narrator.step("an update that nothing interrupts", || {
+            Pace::measure(appliance, &mirror.url(NEXT), "0.2.0")
+        })?;
+        play(appliance, mirror, pace, rounds, seed, narrator)
+    })
 }
 
 /// Plays `rounds` on a box that is good.
 pub(super) fn play(
     appliance: &mut Appliance,
     mirror: &Mirror,
+    pace: Pace,
     rounds: u32,
     seed: u64,
     narrator: &Narrator,
@@ -76,7 +95,7 @@ pub(super) fn play(
     appliance.shell.succeed(&format!("{MAKE} && {APPEAR} && {FILL}"), COMMAND)?;
     let kept = digest(appliance)?;
     for number in 1..=rounds {
-        let moment = draw(seed, number);
+        let moment = draw(seed, number, pace);
         narrator
             .step(&format!("round {number} of {rounds}: {moment}"), || {
                 round(appliance, mirror, moment, &kept)
@@ -98,10 +117,7 @@ fn round(appliance: &mut Appliance, mirror: &Mirror, moment: Moment, kept: &str)
     ensure!([from, to].contains(&version.as_str()), "version {version} runs");
     ensure!(digest(appliance)? == kept, "the pool has changed");
     if version == from {
-        appliance.shell.succeed(&format!("understudy --json update {url}"), INSTALL)?;
-        appliance.reboot()?;
-        let (_, version) = running(appliance).context("after the update was repeated")?;
-        ensure!(version == to, "version {version} runs after an update to {to}");
+        Pace::measure(appliance, &url, to).context("when the update was repeated")?;
     }
     Ok(())
 }
@@ -136,14 +152,14 @@ fn wait(span: Duration) {
 }
 
 /// The moment of a round.
-fn draw(seed: u64, round: u32) -> Moment {
+fn draw(seed: u64, round: u32, pace: Pace) -> Moment {
     let hash = blake3::hash(format!("{seed} {round}").as_bytes());
     let [kind, a, b, ..] = *hash.as_bytes();
-    let part = f64::from(u16::from_le_bytes([a, b])) / 65536.0;
+    let part = SPAN * f64::from(u16::from_le_bytes([a, b])) / 65536.0;
     match kind % 8 {
         0 => Moment::TearingTheEnvironment,
-        1..=4 => Moment::Installing(Duration::from_secs_f64(part * INSTALLATION as f64)),
-        _ => Moment::Restarting(Duration::from_secs_f64(part * RESTART as f64)),
+        1..=4 => Moment::Installing(pace.installation.mul_f64(part)),
+        _ => Moment::Restarting(pace.restart.mul_f64(part)),
     }
 }
 
@@ -153,7 +169,8 @@ mod tests {
 
     #[test]
     fn a_seed_always_draws_the_same_moments_and_all_kinds_come() {
-        let all = |seed| (1..=64).map(|round| format!("{:?}", draw(seed, round))).collect::<Vec<_>>();
+        let pace = Pace { installation: Duration::from_secs(60), restart: Duration::from_secs(90) };
+        let all = |seed| (1..=64).map(|round| format!("{:?}", draw(seed, round, pace))).collect::<Vec<_>>();
         assert_eq!(all(1), all(1));
         assert_ne!(all(1), all(2));
         for kind in ["Tearing", "Installing", "Restarting"] {
