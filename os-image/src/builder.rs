@@ -40,6 +40,7 @@ pub struct Builder {
     mirrors: Mirrors,
     keyring: Option<PathBuf>,
     strict: bool,
+    in_steps: bool,
     /// The stages known to be unlocked.
     unlocked: Mutex<BTreeSet<String>>,
 }
@@ -102,7 +103,8 @@ impl Builder {
 
     fn of(cache: Cache, workspace: Workspace) -> Self {
         let mirrors = Mirrors::of_host();
-        Self { cache, workspace, mirrors, keyring: None, strict: false, unlocked: Mutex::default() }
+        let unlocked = Mutex::default();
+        Self { cache, workspace, mirrors, keyring: None, strict: false, in_steps: false, unlocked }
     }
 
     /// What it would do.
@@ -119,6 +121,13 @@ impl Builder {
     /// Refusing whatever is not locked.
     pub fn locked(mut self) -> Self {
         self.strict = true;
+        self
+    }
+
+    /// Compiling programs in steps, for who changes a line and wants to see what comes of it: what did not change is not optimised anew.
+    /// It comes to other machine code, and rustc does not promise that earlier steps leave no trace, so tests and releases do without.
+    pub fn in_steps(mut self) -> Self {
+        self.in_steps = true;
         self
     }
 
@@ -156,7 +165,7 @@ impl Builder {
             |cache| tools::stage(&packages.on(cache), &recipe.release),
             |cache| root::stage(&packages.on(cache), recipe),
         )?;
-        let context = Context { cache, workspace: &self.workspace, packages: packages.on(cache), tools };
+        let context = self.in_tools(cache, packages.on(cache), tools);
         let image = match recipe.output {
             Output::Initramfs => self.initramfs(&context, recipe, &root)?,
             Output::Disk => self.disk(&context, recipe, &root)?,
@@ -233,7 +242,11 @@ impl Builder {
     fn context(&self, release: &str) -> Result<Context<'_>> {
         let packages = self.packages(release)?;
         let tools = tools::stage(&packages, release)?;
-        Ok(Context { cache: &self.cache, workspace: &self.workspace, packages, tools })
+        Ok(self.in_tools(&self.cache, packages, tools))
+    }
+
+    fn in_tools<'a>(&'a self, cache: &'a Cache, packages: Packages<'a>, tools: Stage) -> Context<'a> {
+        Context { cache, workspace: &self.workspace, packages, tools, in_steps: self.in_steps }
     }
 
     fn packages(&self, release: &str) -> Result<Packages<'_>> {

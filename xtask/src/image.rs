@@ -13,7 +13,7 @@ use crate::{paths, setup};
 pub struct Arguments {
     /// The recipe's file [default: recipes/appliance.toml]
     recipe: Option<PathBuf>,
-    /// Refuse packages other than the locked ones
+    /// As a release: refuse packages other than the locked ones, and compile from nothing
     #[arg(long)]
     locked: bool,
     /// Lock the packages that the mirror has now, and show what moved; builds nothing. Without a recipe: all, and the builder's tools
@@ -38,10 +38,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let builder = Builder::open(paths::workspace(), &paths::cache()?)?;
         return update_locks(&builder, arguments.recipe.as_deref());
     }
-    let mut builder = paths::builder(arguments.keyring.as_deref())?;
-    if arguments.locked {
-        builder = builder.locked();
-    }
+    let builder = paths::builder(arguments.keyring.as_deref())?;
+    let builder = if arguments.locked { builder.locked() } else { builder.in_steps() };
     let recipe =
         arguments.recipe.clone().unwrap_or_else(|| paths::workspace().join("recipes/appliance.toml"));
     let image = builder.build(&recipe)?;

@@ -22,7 +22,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     setup::ensure(&arguments.consent)?;
-    let builder = paths::builder(None)?;
+    let builder = paths::builder(None)?.in_steps();
     let image = builder.build(&arguments.recipe)?;
     let firmware = builder.firmware(&image.release)?;
     let accelerator = Accelerator::of_this_host()?;

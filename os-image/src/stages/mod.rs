@@ -34,13 +34,16 @@ pub(crate) struct Context<'a> {
     pub packages: Packages<'a>,
     /// The tools of the image's release.
     pub tools: Stage,
+    /// Programs are compiled in steps.
+    pub in_steps: bool,
 }
 
 impl Context<'_> {
     /// The same for a part of the build.
     pub fn on<'a>(&'a self, cache: &'a Cache) -> Context<'a> {
-        let Self { workspace, packages, tools, .. } = self;
-        Context { cache, workspace, packages: packages.on(cache), tools: tools.clone() }
+        let Self { workspace, packages, tools, in_steps, .. } = self;
+        let (packages, tools) = (packages.on(cache), tools.clone());
+        Context { cache, workspace, packages, tools, in_steps: *in_steps }
     }
 
     /// A root that is being made, ready to be entered.

@@ -31,11 +31,8 @@ pub(crate) fn stage(
         return Ok(None);
     }
     let names: Vec<_> = crates.iter().map(|c| c.name.as_str()).collect();
-    // In steps, or who has changed a line waits a minute for what did not change. What comes of that has been the same so far, but
-    // rustc does not promise it: a release must not depend on what was compiled before it.
-    let in_steps = !context.packages.strict;
     let key = Key::default()
-        .value("compiled in steps", &in_steps)
+        .value("compiled in steps", &context.in_steps)
         .value("crates", &names)
         .value("tools", &context.tools.hash)
         .value("builder", &include_str!("programs.rs"))
@@ -64,7 +61,7 @@ pub(crate) fn stage(
         if config.is_file() {
             root = root.with("cargo/config.toml", &config); // a replaced registry lives under another name
         }
-        root.run(log, &format!("compile {}", names.join(", ")), &script(crates, linking, in_steps))?;
+        root.run(log, &format!("compile {}", names.join(", ")), &script(crates, linking, context.in_steps))?;
         Ok(())
     })?;
     Ok(Some(stage))

@@ -56,7 +56,7 @@ impl Ours {
 
     fn builder(&self) -> Result<Builder> {
         let builder = Builder::open(self.workspace.folder(), &self.cache)?;
-        Ok(builder.with_keyring(self.keyring.clone()))
+        Ok(builder.with_keyring(self.keyring.clone()).in_steps())
     }
 
     pub fn build(&self) -> Result<Built> {
