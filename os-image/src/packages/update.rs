@@ -71,7 +71,10 @@ fn store(files: &[PathBuf], lock: &Lock) -> Result<LockUpdate> {
     let before = Lock::load(files)?;
     let text = lock.text(&Lock::load(parents)?);
     if !text.is_empty() {
-        std::fs::write(file, text).at("write", file)?;
+        // By another name first: half a lock would be one of other packages.
+        let draft = file.with_extension("lock.new");
+        std::fs::write(&draft, text).at("write", &draft)?;
+        std::fs::rename(&draft, file).at("write", file)?;
     } else if file.exists() {
         std::fs::remove_file(file).at("remove", file)?;
     }

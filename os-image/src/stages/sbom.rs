@@ -10,7 +10,7 @@ use crate::cache::Stage;
 use crate::command::Log;
 use crate::error::{Error, IoContext, Result};
 use crate::key::Key;
-use crate::recipe::Recipe;
+use crate::recipe::{Content, Recipe};
 use crate::stages::programs::TARGET;
 use crate::stages::{Context, root};
 use crate::workspace::Crate;
@@ -46,6 +46,7 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, parts: &Parts) -> Result
         .value("modules", &(parts.modules.map(|modules| &modules.hash), &recipe.module_packages))
         .value("included recipes", &included)
         .value("crates", &(&names, parts.linked_statically))
+        .value("loader", &has_loader(recipe))
         .value("tools", &context.tools.hash)
         .value("source date", &context.packages.source_date())
         .value("builder", &include_str!("sbom.rs"))
@@ -68,6 +69,10 @@ pub(crate) fn stage(context: &Context, recipe: &Recipe, parts: &Parts) -> Result
     })
 }
 
+fn has_loader(recipe: &Recipe) -> bool {
+    recipe.partitions.iter().any(|partition| partition.content == Some(Content::Loader))
+}
+
 /// Debian packages, those of other roots included that lend something.
 fn packages(context: &Context, recipe: &Recipe, parts: &Parts) -> Result<Vec<Inventory>> {
     let debs = context.cache.persistent("debs")?;
@@ -83,7 +88,8 @@ fn packages(context: &Context, recipe: &Recipe, parts: &Parts) -> Result<Vec<Inv
         found.push(root_of(&status, &os_release)?.only(&names)?.inventory(&debs)?);
     }
     let tools = context.tools.path.join("root");
-    let mut lent = vec!["grub-efi-amd64-bin"];
+    let mut lent = Vec::new();
+    lent.extend(has_loader(recipe).then_some("grub-efi-amd64-bin"));
     lent.extend((!parts.included.is_empty()).then_some("busybox-static")); // of their initramfs
     lent.extend(parts.linked_statically.then_some("libc6-dev"));
     let tools = root_of(&tools.join(debian::STATUS), &tools.join(debian::OS_RELEASE))?;
