@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::narrate::Narrator;
 
 const RECIPE: &str = "recipes/appliance-qemu.toml";
-/// The validator, as pip names it.
-const VALIDATOR: &str = "spdx-tools==0.8.3";
+/// The validator and what it needs, with hashes.
+const VALIDATOR: &str = include_str!("sbom-validator.txt");
 /// What no list of installed packages or of crates shows: GRUB and busybox come from the builder's tools, the C library in static
 /// programs too, the module of ZFS from a root that is thrown away, the standard library from the compiler.
 const FORGOTTEN: [&str; 5] = ["grub-efi-amd64-bin", "busybox-static", "libc6-dev", "zfs-dkms", "rust-std"];
@@ -25,7 +25,7 @@ pub fn play(
     let file = narrator.step("build the appliance with its bill of materials", || {
         builder.build(&workspace.join(RECIPE))?.sbom.context("the image has no bill of materials")
     })?;
-    let validator = narrator.step(&format!("install {VALIDATOR}"), || install(out))?;
+    let validator = narrator.step("install the SPDX project's validator", || install(out))?;
     narrator.step("the validator accepts the bill", || run(Command::new(validator).arg("-i").arg(&file)))?;
     narrator.step("nothing is forgotten, and no licence unknown", || complete(&file))
 }
@@ -36,7 +36,11 @@ fn install(out: &Path) -> anyhow::Result<std::path::PathBuf> {
     run(Command::new("python3").args(["-m", "venv"]).arg(&environment))
         .context("the validator is written in Python; on Debian, install python3-venv")?;
     let programs = environment.join("bin");
-    run(Command::new(programs.join("pip")).args(["install", "--quiet", VALIDATOR]))?;
+    let requirements = out.join("requirements.txt");
+    std::fs::write(&requirements, VALIDATOR)
+        .with_context(|| format!("cannot write {}", requirements.display()))?;
+    let pip = programs.join("pip");
+    run(Command::new(pip).args(["install", "--quiet", "--require-hashes", "-r"]).arg(&requirements))?;
     Ok(programs.join("pyspdxtools"))
 }
 
