@@ -33,8 +33,7 @@ pub fn play(
 /// Makes a Python environment of its own, so that the host's stays as it is.
 fn install(out: &Path) -> anyhow::Result<std::path::PathBuf> {
     let environment = out.join("validator");
-    run(Command::new("python3").args(["-m", "venv"]).arg(&environment))
-        .context("the validator is written in Python; on Debian, install python3-venv")?;
+    run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
     let programs = environment.join("bin");
     let requirements = out.join("requirements.txt");
     std::fs::write(&requirements, VALIDATOR)

@@ -33,6 +33,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("xfsprogs", "tests: filesystems"),
     ("cryptsetup-bin", "tests: hash trees to compare with"),
     ("openssl", "tests: signatures"),
+    ("python3-venv", "tests: bills of materials read by the SPDX validator"),
     ("rauc", "tests: bundles read by the real RAUC"),
     ("squashfs-tools", "tests: bundles"),
     ("systemd", "lint: what units may do"),
