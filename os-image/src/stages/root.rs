@@ -12,6 +12,10 @@ use crate::stages::verity;
 /// The section of a recipe's lock with these packages.
 pub(crate) const SECTION: &str = "root";
 
+/// A number at random that ZFS's packages leave: it would make every build another, and every system of one build the same, where it
+/// is to tell systems apart (gethostid(3)). Whoever needs one makes it at its first boot.
+const NO_HOST_ID: &str = "rm -f \"$1\"/etc/hostid";
+
 /// What a recipe installs.
 pub(crate) fn bootstrap(recipe: &Recipe) -> Bootstrap {
     let mut packages: Vec<_> = recipe.kernel.iter().chain(&recipe.packages).cloned().collect();
@@ -40,7 +44,8 @@ pub(crate) fn stage(packages: &Packages, recipe: &Recipe) -> Result<Stage> {
     let locked = lock.sections.get(SECTION);
     packages.stage(&format!("root {}", recipe.name), key, &bootstrap, locked, |installer, out| {
         let tar = out.join("root.tar");
-        let packages = installer.run("install the packages with mmdebstrap", Some(&tar), &[])?;
+        let packages =
+            installer.run("install the packages with mmdebstrap", Some(&tar), &[NO_HOST_ID.into()])?;
         let list = out.join("packages.json");
         let pairs: Vec<_> = packages.iter().collect();
         let text = serde_json::to_vec_pretty(&pairs).expect("plain text");
