@@ -1,5 +1,5 @@
-//! The power fails at random moments of an update, of the reboot, and of the first minute after it. Every start must end in a good slot
-//! with the pool intact, and the update must then succeed.
+//! The power fails at random moments of an update, of the reboot, and shortly after it. Every start must end in a good slot with the pool
+//! intact, and the update must then succeed.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -96,16 +96,28 @@ pub(super) fn play(
     let kept = digest(appliance)?;
     for number in 1..=rounds {
         let moment = draw(seed, number, pace);
-        narrator
+        let starts = narrator
             .step(&format!("round {number} of {rounds}: {moment}"), || {
                 round(appliance, mirror, moment, &kept)
             })
             .with_context(|| format!("seed {seed}, round {number}"))?;
+        narrator.note(match starts {
+            Starts::Before => "the version before came up, and the update was repeated",
+            Starts::New => "the new version came up: what it interrupted was over, or went on",
+        });
     }
     Ok(())
 }
 
-fn round(appliance: &mut Appliance, mirror: &Mirror, moment: Moment, kept: &str) -> anyhow::Result<()> {
+/// What came up after a power cut.
+enum Starts {
+    /// The version before the update.
+    Before,
+    /// The new one.
+    New,
+}
+
+fn round(appliance: &mut Appliance, mirror: &Mirror, moment: Moment, kept: &str) -> anyhow::Result<Starts> {
     let (from, bundle, to) = match running(appliance)?.1.as_str() {
         "0.1.0" => ("0.1.0", NEXT, "0.2.0"),
         _ => ("0.2.0", SAME, "0.1.0"),
@@ -116,10 +128,11 @@ fn round(appliance: &mut Appliance, mirror: &Mirror, moment: Moment, kept: &str)
     let (_, version) = running(appliance).context("after the power came back")?;
     ensure!([from, to].contains(&version.as_str()), "version {version} runs");
     ensure!(digest(appliance)? == kept, "the pool has changed");
-    if version == from {
-        Pace::measure(appliance, &url, to).context("when the update was repeated")?;
+    if version == to {
+        return Ok(Starts::New);
     }
-    Ok(())
+    Pace::measure(appliance, &url, to).context("when the update was repeated")?;
+    Ok(Starts::Before)
 }
 
 /// Begins an update and cuts the power.
