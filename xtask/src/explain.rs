@@ -10,7 +10,7 @@ use crate::{keys, paths};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The recipe's file
+    /// The recipe's file; told is what `cargo xtask image RECIPE` would do
     #[arg(default_value = "recipes/appliance.toml")]
     recipe: PathBuf,
     /// Print the recipe with its parents merged in, and nothing else

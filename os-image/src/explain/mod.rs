@@ -55,7 +55,8 @@ pub enum Outcome {
     },
 }
 
-/// Tells what building the recipe in `file` would do, programs compiled in steps. Writes nothing below `cache` and does not wait for a running build.
+/// Tells what building the recipe in `file` would do, programs compiled in steps. Writes nothing below `cache` and does not wait for a
+/// running build.
 ///
 /// `keyring` is what [`Builder::with_keyring`] takes.
 pub fn explain(workspace: &Path, cache: &Path, keyring: Option<&Path>, file: &Path) -> Result<Explanation> {

@@ -184,16 +184,16 @@ fn measure(arguments: &Arguments, folder: &Path, out: &Path, figures: &mut Vec<F
     Ok(Measured { rival, stages: last.image.stages, boots })
 }
 
-/// Fast would be no achievement if it came to other bytes than a build from nothing. The result from before the first round is no
-/// longer in the cache after two: it is compiled again.
+/// Compiling in steps would be no help if what comes of a line depended on the lines before it. The result from before the first round is
+/// no longer in the cache after two: it is compiled again.
 fn prove_the_same(ours: &Ours, original: &str, narrator: &Narrator) -> Result<()> {
     ours.workspace.restore()?;
     let again = narrator.step("build ours with the line changed back", || ours.build())?;
     let program = ours.workspace.program(&again.programs)?;
     ensure!(
         program == original,
-        "the program that was compiled in steps ({program}) is not the one that was compiled at once ({original}); \
-         take CARGO_INCREMENTAL out of os-image/src/stages/programs.rs"
+        "the same sources came to another program ({program}) after the steps between than before ({original}); \
+         compile from nothing in xtask/src/image.rs too"
     );
     Ok(())
 }
