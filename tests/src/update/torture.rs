@@ -94,6 +94,7 @@ pub(super) fn play(
 ) -> anyhow::Result<()> {
     appliance.shell.succeed(&format!("{MAKE} && {APPEAR} && {FILL}"), COMMAND)?;
     let kept = digest(appliance)?;
+    let (mut into_installations, mut in_time) = (0, 0);
     for number in 1..=rounds {
         let moment = draw(seed, number, pace);
         let starts = narrator
@@ -105,11 +106,20 @@ pub(super) fn play(
             Starts::Before => "the version before came up, and the update was repeated",
             Starts::New => "the new version came up: what it interrupted was over, or went on",
         });
+        if let Moment::Installing(_) = moment {
+            into_installations += 1;
+            in_time += u32::from(starts == Starts::Before);
+        }
     }
+    ensure!(
+        in_time * 2 >= into_installations,
+        "only {in_time} of {into_installations} power cuts into an installation came before its end: this proves too little"
+    );
     Ok(())
 }
 
 /// What came up after a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Starts {
     /// The version before the update.
     Before,
@@ -118,10 +128,14 @@ enum Starts {
 }
 
 fn round(appliance: &mut Appliance, mirror: &Mirror, moment: Moment, kept: &str) -> anyhow::Result<Starts> {
-    let (from, bundle, to) = match running(appliance)?.1.as_str() {
+    let (slot, version) = running(appliance)?;
+    let (from, bundle, to) = match version.as_str() {
         "0.1.0" => ("0.1.0", NEXT, "0.2.0"),
         _ => ("0.2.0", SAME, "0.1.0"),
     };
+    if let Moment::Installing(_) = moment {
+        empty(appliance, if slot == "A" { "b" } else { "a" })?;
+    }
     let url = mirror.url(bundle);
     interrupt(appliance, &url, moment)?;
     appliance.power_on()?;
@@ -133,6 +147,17 @@ fn round(appliance: &mut Appliance, mirror: &Mirror, moment: Moment, kept: &str)
     }
     Pace::measure(appliance, &url, to).context("when the update was repeated")?;
     Ok(Starts::Before)
+}
+
+/// Leaves the box as flashed, with nothing in `slot` and no block-hash-index: RAUC keeps blocks that it finds in place, so
+/// that only an installation into an empty slot writes all of it, and takes as long as the measured one.
+fn empty(appliance: &Appliance, slot: &str) -> anyhow::Result<()> {
+    let command = format!(
+        "blkdiscard --zeroout /run/boot-disk/root-{slot} && blkdiscard --zeroout /run/boot-disk/boot-{slot} && \
+         find /state/rauc -name block-hash-index -delete && sync"
+    );
+    appliance.shell.succeed(&command, COMMAND)?;
+    Ok(())
 }
 
 /// Begins an update and cuts the power.
