@@ -20,8 +20,10 @@ const NEVER_SIGN: &str = "mkdir -p \"$1\"/etc/dkms/framework.conf.d && \
 /// Variables that make takes for ones on its command line, so that they win over the kernel's configuration. Without them the compiler
 /// describes types and lines for debuggers (DWARF), and pahole makes BTF of that, for each of some 300 small modules with which
 /// ZFS's `configure` finds out what the kernel offers, and then for ZFS itself: DKMS strips the one from what it installs, and
-/// nothing reads the other.
-const NO_DEBUG_INFORMATION: &str = "CONFIG_DEBUG_INFO= CONFIG_DEBUG_INFO_BTF_MODULES=";
+/// nothing reads the other. Nor is there a call for the kernel's function tracer at the head of each function: while it loads a module,
+/// a kernel since 6.6 looks for the name of each such call among all names of the module, one by one (`test_for_valid_rec` in
+/// kernel/trace/ftrace.c). For ZFS with its 13,000 functions the other processors wait for that, seconds on a slow machine.
+const SMALLER: &str = "CONFIG_DEBUG_INFO= CONFIG_DEBUG_INFO_BTF_MODULES= CC_FLAGS_FTRACE=";
 
 /// The section of a recipe's lock with these packages.
 pub(crate) const SECTION: &str = "modules";
@@ -35,7 +37,7 @@ pub(crate) fn bootstrap(recipe: &Recipe, kernel: &str) -> Bootstrap {
         components: recipe.components.clone(),
         packages,
         setup_hooks: vec![NEVER_SIGN.into()],
-        environment: vec![("MAKEFLAGS".into(), NO_DEBUG_INFORMATION.into())],
+        environment: vec![("MAKEFLAGS".into(), SMALLER.into())],
         ..Bootstrap::default()
     }
 }
