@@ -111,6 +111,9 @@ fn configure(recipe: &Recipe, enable: &[String], debs: bool) -> String {
     if !enable.is_empty() {
         lines.push(format!("systemctl enable {}", enable.join(" ")));
     }
+    // Users and caches were made of this /usr above, by packages and by systemd-sysusers: otherwise each boot of an image whose /etc is in
+    // memory would do it again (ConditionNeedsUpdate= in systemd.unit(5)).
+    lines.push("touch -r /usr /etc/.updated /var/.updated".into());
     lines.push("rm -rf /var/cache/* /var/log/* /tmp/* /run/* 2>/dev/null || true".into());
     lines.join("\n")
 }
