@@ -72,6 +72,11 @@ pub fn create_pool(redundancy: Redundancy, disks: &[PathBuf]) -> Vec<String> {
     args
 }
 
+/// Lists the pools that could be imported; fails if there is none.
+pub fn list_importable() -> Vec<String> {
+    owned(&["import", "-d", "/dev/disk/by-id"])
+}
+
 /// Imports the pool by searching all disks, mounting nothing.
 pub fn import_pool() -> Vec<String> {
     owned(&["import", "-d", "/dev/disk/by-id", "-o", "cachefile=none", "-N", layout::POOL])

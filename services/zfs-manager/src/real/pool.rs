@@ -49,8 +49,11 @@ pub async fn import() -> Result<bool> {
     if imported().await? {
         return Ok(true);
     }
-    // Before udev has named all disks, half a mirror would be imported as degraded.
-    if let Err(error) = Program::new("udevadm").args(["settle", "--timeout=60"]).run().await {
+    // Before udev has named all its disks, half a mirror would be imported as degraded. Waiting for all devices takes most of a boot: no need
+    // if all its disks are there.
+    if !command::zpool(command::list_importable()).await.is_ok_and(|listing| is_whole(&listing))
+        && let Err(error) = Program::new("udevadm").args(["settle", "--timeout=60"]).run().await
+    {
         tracing::warn!("{error}; looking for the pool on the disks there are");
     }
     match command::zpool(command::import_pool()).await {
@@ -58,6 +61,18 @@ pub async fn import() -> Result<bool> {
         Err(error) if error.message().contains("no such pool available") => Ok(false),
         Err(error) => Err(explain(error)),
     }
+}
+
+/// Whether a listing of pools that could be imported (zpool-import(8)) has just one of ours, and none of its disks is missing.
+fn is_whole(listing: &str) -> bool {
+    let value = |line: &str, key: &str| Some(line.trim().strip_prefix(key)?.trim().to_owned());
+    let pools = listing.split("pool: ").skip(1);
+    let ours: Vec<_> = pools.filter(|pool| pool.lines().next().map(str::trim) == Some(layout::POOL)).collect();
+    let [pool] = ours[..] else { return false };
+    let (head, config) = pool.split_once("config:").unwrap_or((pool, ""));
+    head.lines().find_map(|line| value(line, "state:")).as_deref() == Some("ONLINE")
+        && config.lines().filter(|line| !line.trim().is_empty()).all(|line| line.contains("ONLINE"))
+        && config.contains("ONLINE")
 }
 
 /// Says what to do about a pool that is there and cannot be imported.
@@ -228,6 +243,29 @@ mod tests {
         same.forget().unwrap();
         same.forget().unwrap();
         assert!(!same.stands());
+    }
+
+    #[test]
+    fn a_pool_is_whole_if_all_its_disks_are_there_and_it_is_the_only_one() {
+        let pool = |name: &str, state: &str, disk: &str| {
+            format!(
+                "   pool: {name}\n     id: 123\n  state: {state}\n action: The pool can be imported.\n config:\n\n\
+                 \t{name}  {state}\n\t  mirror-0  {state}\n\t    virtio-data-a  ONLINE\n\t    virtio-data-b  {disk}\n\n"
+            )
+        };
+        let whole = pool("understudy", "ONLINE", "ONLINE");
+        assert!(is_whole(&whole));
+        assert!(is_whole(&(pool("tank", "DEGRADED", "UNAVAIL") + &whole)));
+        for other in [
+            String::new(),
+            pool("tank", "ONLINE", "ONLINE"),
+            pool("understudy", "DEGRADED", "UNAVAIL"),
+            pool("understudy", "ONLINE", "UNAVAIL"),
+            whole.clone() + &whole,
+            "   pool: understudy\n  state: ONLINE\n".to_owned(),
+        ] {
+            assert!(!is_whole(&other), "{other}");
+        }
     }
 
     #[test]
