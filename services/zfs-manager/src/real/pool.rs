@@ -67,7 +67,8 @@ pub async fn import() -> Result<bool> {
 fn is_whole(listing: &str) -> bool {
     let value = |line: &str, key: &str| Some(line.trim().strip_prefix(key)?.trim().to_owned());
     let pools = listing.split("pool: ").skip(1);
-    let ours: Vec<_> = pools.filter(|pool| pool.lines().next().map(str::trim) == Some(layout::POOL)).collect();
+    let ours: Vec<_> =
+        pools.filter(|pool| pool.lines().next().map(str::trim) == Some(layout::POOL)).collect();
     let [pool] = ours[..] else { return false };
     let (head, config) = pool.split_once("config:").unwrap_or((pool, ""));
     head.lines().find_map(|line| value(line, "state:")).as_deref() == Some("ONLINE")
