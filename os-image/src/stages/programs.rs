@@ -42,8 +42,13 @@ pub(crate) fn stage(
         let mut fetch = Command::new("cargo");
         fetch.args(["fetch", "--locked"]).current_dir(&context.workspace.root);
         log.run("download the crates named in Cargo.lock", fetch)?;
-        let (target, sources) =
-            (context.cache.persistent("cargo-target")?, context.cache.persistent("cargo-src")?);
+        // A folder for each kind: cargo tells intermediate results apart by compiler flags, but not where the flags remap paths, as ours do.
+        // In one folder each kind would compile anew all that the other had.
+        let target = match linking {
+            Linking::Dynamic => "cargo-target",
+            Linking::Static => "cargo-target-static",
+        };
+        let (target, sources) = (context.cache.persistent(target)?, context.cache.persistent("cargo-src")?);
         // The sources must not change under the compiler. It uses all processors as it is, and cargo locks its folder anyway.
         let _turn = context.cache.turn("cargo-src");
         context.workspace.mirror(&sources)?;
@@ -83,7 +88,7 @@ fn script(crates: &[&Crate], linking: Linking, in_steps: bool) -> String {
         lines.push("RUSTFLAGS=\"$RUSTFLAGS -C target-feature=+crt-static\"".into());
     }
     // A target is named even though it is the host's: what only runs while compiling (build scripts, derive macros) is then the
-    // host's, whatever flags the programs are compiled with, and is compiled once for all of them.
+    // host's, whatever flags the programs are compiled with.
     lines.push(format!("cargo build --release --locked --offline --bins --target {TARGET}{packages}"));
     for (bin, _) in crates.iter().flat_map(|c| c.bins()) {
         lines.push(format!("cp /run/build/target/{TARGET}/release/{bin} /run/build/out/"));
