@@ -65,15 +65,20 @@ pub async fn import() -> Result<bool> {
 
 /// Whether a listing of pools that could be imported (zpool-import(8)) has just one of ours, and none of its disks is missing.
 fn is_whole(listing: &str) -> bool {
-    let value = |line: &str, key: &str| Some(line.trim().strip_prefix(key)?.trim().to_owned());
     let pools = listing.split("pool: ").skip(1);
     let ours: Vec<_> =
         pools.filter(|pool| pool.lines().next().map(str::trim) == Some(layout::POOL)).collect();
     let [pool] = ours[..] else { return false };
     let (head, config) = pool.split_once("config:").unwrap_or((pool, ""));
-    head.lines().find_map(|line| value(line, "state:")).as_deref() == Some("ONLINE")
-        && config.lines().filter(|line| !line.trim().is_empty()).all(|line| line.contains("ONLINE"))
-        && config.contains("ONLINE")
+    // Each vdev is a line: its name, its state.
+    let states: Vec<_> = config
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| line.split_whitespace().nth(1))
+        .collect();
+    head.lines().any(|line| line.trim() == "state: ONLINE")
+        && !states.is_empty()
+        && states.iter().all(|state| *state == Some("ONLINE"))
 }
 
 /// Says what to do about a pool that is there and cannot be imported.
@@ -262,6 +267,7 @@ mod tests {
             pool("tank", "ONLINE", "ONLINE"),
             pool("understudy", "DEGRADED", "UNAVAIL"),
             pool("understudy", "ONLINE", "UNAVAIL"),
+            pool("understudy", "ONLINE", "UNAVAIL  was /dev/disk/by-id/ONLINE"),
             whole.clone() + &whole,
             "   pool: understudy\n  state: ONLINE\n".to_owned(),
         ] {
