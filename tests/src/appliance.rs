@@ -37,10 +37,15 @@ pub struct Appliance {
 impl Appliance {
     /// Boots the image with two empty data disks and the configuration disk, and waits until it says it is ready.
     pub fn boot(world: &World, images: &Images) -> anyhow::Result<Self> {
-        Self::launch(Self::on_network(world, images), world, false)
+        let mut vm = Self::on_network(world, images);
+        if images.emulator.is_some() {
+            // One processor: with two, QEMU's emulated SVM damaged a stand-in or the appliance in three of four runs.
+            vm = vm.cpus(1);
+        }
+        Self::launch(vm, world, false)
     }
 
-    /// The same, with a way out of the private network.
+    /// The same, with a way out of the private network, and for no stand-ins.
     pub fn boot_with_outside(world: &World, images: &Images) -> anyhow::Result<Self> {
         let outside = UserNic::new(Mac::numbered(0x30)).outbound();
         Self::launch(Self::on_network(world, images).user_nic(outside), world, true)
@@ -102,8 +107,7 @@ impl Appliance {
         let watchdog = ["-device", WATCHDOG, "-action", "watchdog=reset"];
         let mut vm = Vm::build(name).memory(Bytes::mib(5120)).cpus(2).qemu_args(watchdog);
         if let Some(emulator) = &images.emulator {
-            // One processor: with two, QEMU's emulated SVM damaged a stand-in or the appliance in three of four runs.
-            vm = vm.emulator(emulator).cpus(1);
+            vm = vm.emulator(emulator);
         }
         disks(vm.firmware(&images.firmware), &images.appliance, data_a)
     }

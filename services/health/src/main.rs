@@ -5,17 +5,18 @@
 mod checks;
 mod environment;
 mod judgement;
+mod marking;
 mod proven;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use understudy_bus::rauc::RaucProxy;
 use understudy_bus::systemd::ManagerProxy;
 
 use environment::Store;
 use judgement::{Facts, Verdict, judge};
+use marking::mark;
 use proven::Proven;
 
 /// Where the boot loader's partition shows its environment.
@@ -47,15 +48,14 @@ async fn main() -> anyhow::Result<()> {
         proven: proven.contains(&running.root_hash),
         other_is_good: environment.is_good(other),
     });
-    let rauc = RaucProxy::new(&bus).await?;
     match verdict {
         Verdict::Good | Verdict::GoodAndComplain => {
-            rauc.mark("good", "booted").await.context("RAUC cannot mark this slot good")?;
+            mark(&bus, "good", "booted").await.context("RAUC cannot mark this slot good")?;
             if environment.is_used_up(other) {
                 tracing::warn!(
                     "what is in slot {other} did not become healthy in three tries and is given up"
                 );
-                rauc.mark("bad", "other").await.context("RAUC cannot mark the other slot bad")?;
+                mark(&bus, "bad", "other").await.context("RAUC cannot mark the other slot bad")?;
             }
             store.back_up()?;
             if health.is_ok() {
@@ -69,7 +69,7 @@ async fn main() -> anyhow::Result<()> {
                 running.slot,
                 health.as_ref().err().context("a healthy slot was judged")?
             );
-            rauc.mark("bad", "booted").await.context("RAUC cannot mark this slot bad")?;
+            mark(&bus, "bad", "booted").await.context("RAUC cannot mark this slot bad")?;
             store.back_up()?;
             ManagerProxy::new(&bus).await?.reboot().await.context("systemd does not reboot")?;
         }

@@ -29,6 +29,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("tgt", "tests: an iSCSI target"),
     ("partclone", "tests: maps of used blocks"),
     ("dosfstools", "tests: filesystems"),
+    ("mtools", "tests: files on FAT disks"),
     ("e2fsprogs", "tests: filesystems"),
     ("xfsprogs", "tests: filesystems"),
     ("cryptsetup-bin", "tests: hash trees to compare with"),

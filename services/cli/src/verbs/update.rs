@@ -31,6 +31,7 @@ impl Update {
     pub async fn run(&self, link: &Link, output: &Output) -> anyhow::Result<()> {
         let rauc = RaucProxy::new(&link.bus).await?;
         let source = source(&self.bundle)?;
+        judged(link, output).await?;
         ensure!(
             rauc.operation().await.map_err(plain)? == "idle",
             "another update is being installed; wait for its end"
@@ -57,6 +58,23 @@ impl Update {
         })?;
         if self.reboot { reboot(link).await } else { Ok(()) }
     }
+}
+
+/// The service that judges each start.
+const JUDGE: &str = "understudy-health.service";
+
+/// Waits until this start is judged: an update overwrites the other slot, which the box falls back to if it is found wanting.
+async fn judged(link: &Link, output: &Output) -> anyhow::Result<()> {
+    let manager = ManagerProxy::new(&link.bus).await?;
+    manager.subscribe().await.context("systemd does not tell what it does")?;
+    let mut ended = manager.receive_job_removed().await?;
+    let mut shown = String::new();
+    while manager.list_jobs().await?.iter().any(|job| job.unit == JUDGE) {
+        output.progress(&mut shown, "waiting until the version that runs is found good".to_owned());
+        next(&mut ended).await.context("the bus has closed the connection")?;
+    }
+    output.progress_done(&shown);
+    Ok(())
 }
 
 /// Going back.
