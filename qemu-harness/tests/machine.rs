@@ -1,6 +1,8 @@
 //! Real machines under QEMU, with its BIOS and no operating system: launched, watched, paused, cut and frozen.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod boot_sector;
+
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -40,17 +42,8 @@ fn talking_disk(folder: &Path) -> Disk {
         0x40,                   // inc ax
         0xee,                   // out dx, al
         0xeb, 0xef,             // jmp key
-        0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90,
     ];
-    let mut sector = code.to_vec();
-    assert_eq!(sector.len(), 0x2a);
-    sector.extend(b"\x1b[1mhello from the boot sector\x1b[m\r\n\0");
-    sector.resize(510, 0);
-    sector.extend([0x55, 0xaa]);
-    sector.resize(1 << 20, 0);
-    let image = folder.join("talking.raw");
-    fs::write(&image, sector).unwrap();
-    Disk::overlay_of(image)
+    boot_sector::disk(folder, code, 0x2a, b"\x1b[1mhello from the boot sector\x1b[m\r\n")
 }
 
 #[test]

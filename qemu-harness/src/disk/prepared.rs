@@ -176,7 +176,10 @@ impl PreparedDisk {
     /// The next active image, an overlay over the present one, with its file made.
     pub(crate) fn next_overlay(&self, folder: &Path) -> Result<PreparedDisk> {
         let snapshots = self.snapshots + 1;
-        let file = folder.join(format!("{}.{snapshots}.qcow2", self.name));
+        // A stick of this name that was pulled out may have left files of its own snapshots.
+        let mut files = (snapshots..).map(|number| folder.join(format!("{}.{number}.qcow2", self.name)));
+        let free = files.find(|file| !file.exists());
+        let file = free.ok_or_else(|| Error::Asked(format!("disk {} has too many snapshots", self.name)))?;
         create_overlay(&file, &self.file, self.format, self.size)?;
         Ok(PreparedDisk { file, format: Format::Qcow2, snapshots, ..self.clone() })
     }
