@@ -115,7 +115,9 @@ fn plays(seat: &Seat, shell: &Shell, door: &str, layout: Layout) -> Result<()> {
     }
     let started = Instant::now();
     let before = seat.keys_pressed();
-    seat.type_text("cat > /tmp/typed\n")?;
+    seat.type_text("echo ready; cat > /tmp/typed\n")?;
+    // A line editor gives no echo of what is typed ahead.
+    seat.wait_for("\nready", SOON)?;
     for _ in 0..5 {
         seat.type_text(&format!("{text}\n"))?;
     }

@@ -45,7 +45,8 @@ impl<'vm> Seat<'vm> {
     /// At a terminal (VT220, 80 x 24) on the machine's first serial port. From now on the terminal is there, and answers
     /// when the machine asks how large it is.
     ///
-    /// Nothing here waits between keys: QEMU's serial port takes a byte only when it has room for one.
+    /// Nothing here waits between keys: QEMU's serial port takes a byte only when it has room for one. That is faster than
+    /// any person: what is typed before a program asks for it may be shown twice, or not at all. Wait for its prompt.
     pub fn at_terminal(vm: &'vm Vm) -> Seat<'vm> {
         let console = vm.serial().clone();
         console.attend();

@@ -67,8 +67,12 @@ impl Vm {
 
 /// All down in their order, all up in the other.
 fn events(chord: &Chord) -> Vec<Value> {
-    let event = |down: bool| move |key: &&str| json!({"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": key}}});
-    chord.0.iter().map(event(true)).chain(chord.0.iter().rev().map(event(false))).collect()
+    let event = |key: &str, down: bool| {
+        let key = json!({"type": "qcode", "data": key});
+        json!({"type": "key", "data": {"down": down, "key": key}})
+    };
+    let downs = chord.0.iter().map(|key| event(key, true));
+    downs.chain(chord.0.iter().rev().map(|key| event(key, false))).collect()
 }
 
 /// From the answer of QEMU's monitor to `i/b 0x64`.
