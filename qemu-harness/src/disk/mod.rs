@@ -138,6 +138,11 @@ impl Disk {
         self
     }
 
+    /// Its name where it is the disk in this place.
+    pub(crate) fn name_at(&self, index: usize) -> String {
+        self.name.clone().unwrap_or_else(|| format!("disk{index}"))
+    }
+
     fn from_source(source: Source) -> Self {
         Disk {
             name: None,
