@@ -13,6 +13,10 @@ use crate::layout;
 /// The features a pool of ours may have. A fixed set, so that the older image in the other slot imports it as well.
 pub const COMPATIBILITY: &str = "openzfs-2.2-linux";
 
+/// Rounds of PBKDF2 between the recovery key and the key that is used: the fewest that ZFS allows. They make guessing slow,
+/// which a key of 128 random bits does not need, and each boot waits for them: seconds, where the processor is emulated.
+pub const KEY_ITERATIONS: u32 = 100_000;
+
 /// Runs `zfs`.
 pub async fn zfs(args: Vec<String>) -> Result<String> {
     Program::new("zfs").args(args).deadline(Duration::from_secs(120)).run().await.map_err(classify)
@@ -31,7 +35,9 @@ pub fn classify(error: ProgramError) -> Error {
         _ => return Error::Failed(text),
     };
     let says = |words: &[&str]| words.iter().any(|word| output.contains(word));
-    if says(&["no such pool"]) {
+    if says(&["Incorrect key provided"]) {
+        Error::Denied(text)
+    } else if says(&["no such pool"]) {
         Error::NotReady(text)
     } else if says(&["does not exist", "no such tag", "could not find any snapshots"]) {
         Error::NotFound(text)
@@ -55,12 +61,27 @@ fn owned(args: &[&str]) -> Vec<String> {
 /// A checksum strong enough to stand for the contents, together with compression, lets ZFS drop writes of blocks that are
 /// already there (nop-write, `zio_nop_write`): a comparison or a resumed copy costs no room in the next recovery point.
 /// Zeros become holes for the same reason. The pool stands in no cache file: the box imports it by searching its disks.
-pub fn create_pool(redundancy: Redundancy, disks: &[PathBuf]) -> Vec<String> {
+///
+/// With `key_location`, where the recovery key can be read while this runs, the pool's root dataset is encrypted, and with it all
+/// that is ever made beneath.
+pub fn create_pool(redundancy: Redundancy, disks: &[PathBuf], key_location: Option<&str>) -> Vec<String> {
     let compatibility = format!("compatibility={COMPATIBILITY}");
     let version = format!("{}={}", layout::PROPERTY_VERSION, layout::VERSION);
     let mut args = owned(&["create", "-o", "ashift=12", "-o", "autotrim=on", "-o", "cachefile=none"]);
     args.extend(owned(&["-o", &compatibility, "-O", "compression=lz4", "-O", "checksum=blake3"]));
     args.extend(owned(&["-O", "atime=off", "-O", "canmount=off", "-O", "mountpoint=none", "-O", &version]));
+    if let Some(location) = key_location {
+        let iterations = format!("pbkdf2iters={KEY_ITERATIONS}");
+        args.extend(owned(&[
+            "-O",
+            "encryption=aes-256-gcm",
+            "-O",
+            "keyformat=passphrase",
+            "-O",
+            &iterations,
+        ]));
+        args.extend(owned(&["-O", &format!("keylocation={location}")]));
+    }
     args.push(layout::POOL.to_owned());
     match redundancy {
         Redundancy::Single => {}
@@ -77,9 +98,67 @@ pub fn list_importable() -> Vec<String> {
     owned(&["import", "-d", "/dev/disk/by-id"])
 }
 
-/// Imports the pool by searching all disks, mounting nothing.
-pub fn import_pool() -> Vec<String> {
-    owned(&["import", "-d", "/dev/disk/by-id", "-o", "cachefile=none", "-N", layout::POOL])
+/// How a pool is imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Import {
+    /// To be used.
+    ToUse,
+    /// To be looked at: nothing on the disks is changed, not even that they were.
+    ToLook,
+}
+
+/// Imports a pool by its GUID, mounting nothing and noting it in no cache file. `take_over` takes it from another box that did
+/// not release it.
+pub fn import_pool(guid: u64, how: Import, take_over: bool) -> Vec<String> {
+    let mut args = owned(&["import", "-d", "/dev/disk/by-id", "-o", "cachefile=none", "-N"]);
+    if how == Import::ToLook {
+        args.extend(owned(&["-o", "readonly=on"]));
+    }
+    if take_over {
+        args.push("-f".to_owned());
+    }
+    args.push(guid.to_string());
+    args
+}
+
+/// Releases the pool.
+pub fn export_pool() -> Vec<String> {
+    owned(&["export", layout::POOL])
+}
+
+/// Lists the imported pools: name, GUID, health, and whether it is read-only, with tabs between.
+pub fn list_imported() -> Vec<String> {
+    owned(&["list", "-H", "-p", "-o", "name,guid,health,readonly"])
+}
+
+/// What is known of the encryption of the pool, and the version of our names on it.
+pub fn encryption() -> Vec<String> {
+    let properties = [
+        "name",
+        "encryption",
+        "encryptionroot",
+        "keyformat",
+        "keystatus",
+        "keylocation",
+        layout::PROPERTY_VERSION,
+    ];
+    owned(&["list", "-j", "-p", "-o", &properties.join(","), layout::POOL])
+}
+
+/// Opens the pool with the key that can be read at `location`; with `only_try` nothing is opened, but the key is checked.
+pub fn load_key(location: &str, only_try: bool) -> Vec<String> {
+    let mut args = owned(&["load-key", "-L", location]);
+    if only_try {
+        args.push("-n".to_owned());
+    }
+    args.push(layout::POOL.to_owned());
+    args
+}
+
+/// Notes on the pool that its key is asked for, whatever system it is connected to: where it was read when the pool was made
+/// is gone.
+pub fn ask_for_key() -> Vec<String> {
+    owned(&["set", "keylocation=prompt", layout::POOL])
 }
 
 /// Makes a dataset that only holds others.
@@ -181,10 +260,56 @@ mod tests {
     fn a_pool_of_one_disk_has_no_redundancy_word() {
         let disk = PathBuf::from("/dev/disk/by-id/virtio-a");
         assert!(
-            create_pool(Redundancy::Single, std::slice::from_ref(&disk))
+            create_pool(Redundancy::Single, std::slice::from_ref(&disk), None)
                 .ends_with(&[layout::POOL.to_owned(), "/dev/disk/by-id/virtio-a".to_owned()])
         );
-        assert!(create_pool(Redundancy::Raidz1, &[disk]).contains(&"raidz1".to_owned()));
+        assert!(create_pool(Redundancy::Raidz1, &[disk], None).contains(&"raidz1".to_owned()));
+    }
+
+    #[test]
+    fn a_pool_is_made_with_these_words() {
+        let disks = ["/dev/disk/by-id/virtio-a", "/dev/disk/by-id/virtio-b"].map(PathBuf::from);
+        let plain = "create -o ashift=12 -o autotrim=on -o cachefile=none -o compatibility=openzfs-2.2-linux \
+                     -O compression=lz4 -O checksum=blake3 -O atime=off -O canmount=off -O mountpoint=none \
+                     -O org.understudy:version=1 understudy mirror /dev/disk/by-id/virtio-a /dev/disk/by-id/virtio-b";
+        assert_eq!(create_pool(Redundancy::Mirror, &disks, None).join(" "), plain);
+        let encrypted = plain.replace(
+            "version=1 ",
+            "version=1 -O encryption=aes-256-gcm -O keyformat=passphrase -O pbkdf2iters=100000 \
+             -O keylocation=file:///proc/1/fd/5 ",
+        );
+        let args = create_pool(Redundancy::Mirror, &disks, Some("file:///proc/1/fd/5"));
+        assert_eq!(args.join(" "), encrypted);
+    }
+
+    #[test]
+    fn a_pool_is_imported_by_its_guid_and_looked_at_without_writing() {
+        assert_eq!(
+            import_pool(u64::MAX, Import::ToUse, false).join(" "),
+            "import -d /dev/disk/by-id -o cachefile=none -N 18446744073709551615"
+        );
+        assert_eq!(
+            import_pool(7, Import::ToLook, true).join(" "),
+            "import -d /dev/disk/by-id -o cachefile=none -N -o readonly=on -f 7"
+        );
+    }
+
+    #[test]
+    fn a_key_is_named_by_where_it_is_and_never_by_itself() {
+        assert_eq!(
+            load_key("file:///proc/1/fd/5", true).join(" "),
+            "load-key -L file:///proc/1/fd/5 -n understudy"
+        );
+        assert_eq!(
+            load_key("file:///proc/1/fd/5", false).join(" "),
+            "load-key -L file:///proc/1/fd/5 understudy"
+        );
+        assert_eq!(ask_for_key().join(" "), "set keylocation=prompt understudy");
+        assert_eq!(
+            encryption().join(" "),
+            "list -j -p -o name,encryption,encryptionroot,keyformat,keystatus,keylocation,org.understudy:version understudy"
+        );
+        assert_eq!(list_imported().join(" "), "list -H -p -o name,guid,health,readonly");
     }
 
     #[test]
@@ -200,6 +325,10 @@ mod tests {
         assert!(matches!(failed("cannot open 'a/b': dataset does not exist"), Error::NotFound(_)));
         assert!(matches!(failed("cannot open 'a': no such pool"), Error::NotReady(_)));
         assert!(matches!(failed("cannot create 'a/b': out of space"), Error::NoSpace(_)));
+        assert!(matches!(
+            failed("Key load error: Incorrect key provided for 'understudy'."),
+            Error::Denied(_)
+        ));
         assert!(matches!(failed("something new"), Error::Failed(_)));
     }
 }

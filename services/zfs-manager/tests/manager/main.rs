@@ -1,0 +1,6 @@
+//! The manager itself, as a process on a private bus, with the real engine: the programs it runs are replaced by one that keeps
+//! disks and pools as files, and the system's folders by some with disks in them. Power fails at each of its steps in turn.
+
+mod power;
+mod take;
+mod world;

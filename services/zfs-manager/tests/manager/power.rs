@@ -1,0 +1,126 @@
+//! Power fails at every step of what changes disks. Whatever was done before, the next start is clean and the same call again
+//! ends well.
+
+use understudy_bus::error::Error;
+
+use crate::world::{KEY, World};
+
+const DISKS: [&str; 2] = ["/dev/disk/by-id/virtio-a", "/dev/disk/by-id/virtio-b"];
+
+/// Lets power fail at each step of `call` in turn, from `prepare`d boxes, and then judges with `after`.
+macro_rules! at_every_step {
+    ($prepare:expr, $call:expr, $after:expr) => {{
+        let mut cuts = 0;
+        for when in ["before", "after", "amid"] {
+            for step in 1.. {
+                let world = World::new();
+                $prepare(&world).await;
+                let manager = world.start().await;
+                world.cut(when, step);
+                let begin = world.count();
+                let called = $call(&manager.zfs).await;
+                if called.is_ok() {
+                    // There is no such step; or it has no middle to be cut in.
+                    if world.count() - begin < step {
+                        break;
+                    }
+                    assert_eq!(when, "amid", "step {step} was not cut");
+                    continue;
+                }
+                cuts += 1;
+                manager.ended();
+                world.reboot();
+                let manager = world.start().await;
+                $after(&world, &manager.zfs, &format!("{when} {step}")).await;
+            }
+        }
+        assert!(cuts > 10, "only {cuts} power cuts");
+    }};
+}
+
+#[tokio::test]
+async fn making_a_pool_over_what_was_there_carries_on_after_a_power_cut_at_any_step() {
+    at_every_step!(
+        async |world: &World| {
+            world.sign("a", "ntfs DATA\n");
+            world.sign("c", "ext4 photos\n");
+        },
+        async |zfs: &understudy_bus::zfs::ZfsProxy<'static>| {
+            zfs.create_pool("mirror", &DISKS, &["a"], true).await
+        },
+        async |world: &World, zfs: &understudy_bus::zfs::ZfsProxy<'static>, cut: &str| {
+            let key = zfs.recovery_key().await.ok();
+            zfs.create_pool("mirror", &DISKS, &["a"], true).await.unwrap_or_else(|e| panic!("{cut}: {e}"));
+            assert_eq!(zfs.pool().await.unwrap().health, "ONLINE", "{cut}");
+            let kept = zfs.recovery_key().await.unwrap();
+            assert!(key.is_none_or(|key| key == kept), "{cut}: the key has changed");
+            let guid = world.read("imported");
+            assert_eq!(world.read(&format!("pools/{guid}/key")), kept.0, "{cut}");
+            assert_eq!(world.read(&format!("pools/{guid}/keylocation")), "prompt", "{cut}");
+            assert_eq!(world.read(&format!("pools/{guid}/datasets")).lines().count(), 5, "{cut}");
+            assert_eq!(world.read("signs/vdc"), "ext4 photos", "{cut}");
+            assert_eq!(world.read("state/making-pool-of"), "", "{cut}");
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_disk_that_was_not_named_is_never_erased_whatever_was_interrupted_before() {
+    let world = World::new();
+    let manager = world.start().await;
+    world.sign("b", "ext4 photos\n");
+    let refused = manager.zfs.create_pool("mirror", &DISKS, &[], false).await.unwrap_err();
+    assert!(matches!(&refused, Error::Exists(text) if text.contains("photos")), "{refused}");
+    world.sign("a", "ntfs DATA\n");
+    // One is named and the other is not: nothing is erased at all.
+    let refused = manager.zfs.create_pool("mirror", &DISKS, &["a"], false).await.unwrap_err();
+    assert!(!refused.message().contains("DATA"), "{refused}");
+    assert!(matches!(
+        manager.zfs.create_pool("mirror", &DISKS, &["a", "b", "c"], false).await,
+        Err(Error::InvalidArgument(_))
+    ));
+    assert_eq!(
+        (world.read("signs/vda"), world.read("signs/vdb")),
+        ("ntfs DATA".into(), "ext4 photos".into())
+    );
+    // Half a pool was made of them once; since then somebody has put another one there.
+    world.write("state/making-pool-of", &DISKS.join("\n"));
+    world.sign("a", "zfs_member tank\n");
+    let refused = manager.zfs.create_pool("mirror", &DISKS, &["b"], false).await.unwrap_err();
+    assert!(matches!(&refused, Error::Exists(text) if text.contains("tank")), "{refused}");
+    assert_eq!(world.read("signs/vda"), "zfs_member tank");
+    let listed = manager.zfs.disks().await.unwrap();
+    assert_eq!(listed[0].contents, "ZFS pool \"tank\"");
+    manager.zfs.create_pool("mirror", &DISKS, &["a", "B"], false).await.unwrap();
+    assert_eq!(manager.zfs.pool().await.unwrap().health, "ONLINE");
+    // Once made, the same call changes nothing, and another is refused.
+    manager.zfs.create_pool("mirror", &DISKS, &[], false).await.unwrap();
+    assert!(matches!(manager.zfs.create_pool("mirror", &DISKS, &[], true).await, Err(Error::Exists(_))));
+    assert!(matches!(
+        manager.zfs.create_pool("single", &DISKS[..1], &["a"], false).await,
+        Err(Error::Exists(_))
+    ));
+}
+
+#[tokio::test]
+async fn taking_over_a_pool_carries_on_after_a_power_cut_at_any_step() {
+    at_every_step!(
+        async |world: &World| {
+            world.foreign_pool(Some(KEY), false);
+        },
+        async |zfs: &understudy_bus::zfs::ZfsProxy<'static>| zfs.import_pool(u64::MAX, KEY).await,
+        async |world: &World, zfs: &understudy_bus::zfs::ZfsProxy<'static>, cut: &str| {
+            let taken = world.read(&format!("pools/{}/host", u64::MAX)) == "7";
+            match zfs.pool().await {
+                Ok(pool) => assert!(taken && pool.health == "ONLINE", "{cut}"),
+                Err(Error::NotReady(text)) => {
+                    assert_eq!(world.read("imported"), "", "{cut}: {text}");
+                    zfs.import_pool(u64::MAX, KEY).await.unwrap_or_else(|e| panic!("{cut}: {e}"));
+                }
+                Err(error) => panic!("{cut}: {error}"),
+            }
+            assert_eq!(zfs.pool().await.unwrap().health, "ONLINE", "{cut}");
+            assert_eq!(zfs.recovery_key().await.unwrap().0, KEY, "{cut}");
+        }
+    );
+}
