@@ -31,6 +31,8 @@ struct Checked {
 impl Zfs {
     /// Makes the pool, or returns if these very disks hold it already. The caller holds `changing`.
     pub(super) async fn make(&self, new: &NewPool) -> Result<()> {
+        // A disk's name may be there a moment before what udev has written down of it.
+        pool::settle().await;
         let disks = new.disks.iter().map(|path| Disk::find(&self.root, path)).collect::<Result<Vec<_>>>()?;
         let wanted: BTreeSet<_> = disks.iter().map(|disk| disk.name.clone()).collect();
         if wanted.len() != disks.len() {

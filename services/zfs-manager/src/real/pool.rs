@@ -62,7 +62,7 @@ pub async fn listed() -> Result<Vec<Importable>> {
 /// Waits until udev has named all disks there are.
 pub async fn settle() {
     if let Err(error) = Program::new("udevadm").args(["settle", "--timeout=60"]).run().await {
-        tracing::warn!("{error}; looking for the pool on the disks there are");
+        tracing::warn!("{error}; going on with the disks there are");
     }
 }
 

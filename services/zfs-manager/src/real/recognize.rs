@@ -90,8 +90,10 @@ mod tests {
     const HOST: Option<u64> = Some(7);
 
     fn candidate(guid: u64, host_id: u64, disks: &[&str]) -> Candidate {
+        let mut pool = Importable::default();
+        (pool.guid, pool.name) = (guid, layout::POOL.to_owned());
         Candidate {
-            pool: Importable { guid, name: layout::POOL.to_owned(), ..Importable::default() },
+            pool,
             host_id: Some(host_id),
             host_name: "other".to_owned(),
             lies_on: disks.iter().map(ToString::to_string).collect(),

@@ -133,14 +133,15 @@ impl World {
         self.write("cut", "never 0\n");
     }
 
-    /// Programs run so far, since the last start of the box.
-    pub fn count(&self) -> u64 {
-        self.read("count").parse().unwrap_or(0)
+    /// Programs run so far, with their arguments.
+    pub fn steps(&self) -> Vec<String> {
+        self.read("log").lines().map(str::to_owned).collect()
     }
 
-    /// Lets power fail `when` (`before`, `amid`, `after`) the program run after `steps` more.
-    pub fn cut(&self, when: &str, steps: u64) {
-        self.write("cut", &format!("{when} {}\n", self.count() + steps));
+    /// Lets power fail `when` (`before`, `amid`, `after`) the program that is the `step`th from now.
+    pub fn cut(&self, when: &str, step: usize) {
+        let count: usize = self.read("count").parse().unwrap_or(0);
+        self.write("cut", &format!("{when} {}\n", count + step));
     }
 
     /// Starts the manager and waits until it serves.

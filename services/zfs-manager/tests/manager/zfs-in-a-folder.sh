@@ -24,6 +24,7 @@ power_fails() {
     fi
 }
 power_fails before
+trap 'status=$?; power_fails after; exit $status' EXIT
 refuse() {
     echo "$*" >&2
     exit 1
@@ -189,4 +190,3 @@ hostid: %s\n    hostname: 'other'\n" "$(cat "$pool/name")" "${pool#pools/}" "$(c
     ;;
 *) refuse "what is: $program $*" ;;
 esac
-power_fails after
