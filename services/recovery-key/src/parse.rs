@@ -90,7 +90,7 @@ impl FromStr for RecoveryKey {
         for (index, group) in key.iter_mut().enumerate() {
             let number: u32 = digits[index * DIGITS..][..DIGITS].parse().unwrap_or(u32::MAX);
             match u16::try_from(number / FACTOR) {
-                Ok(value) if number % FACTOR == 0 => *group = value,
+                Ok(value) if number.is_multiple_of(FACTOR) => *group = value,
                 _ => mistyped.push(index + 1),
             }
         }

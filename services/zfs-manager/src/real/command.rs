@@ -63,7 +63,8 @@ fn owned(args: &[&str]) -> Vec<String> {
 /// Zeros become holes for the same reason. The pool stands in no cache file: the box imports it by searching its disks.
 ///
 /// With `key_location`, where the recovery key can be read while this runs, the pool's root dataset is encrypted, and with it all
-/// that is ever made beneath.
+/// that is ever made beneath. Such blocks are never dropped for being there already (`zio_nop_write` leaves out what is encrypted):
+/// what is written again costs room again.
 pub fn create_pool(redundancy: Redundancy, disks: &[PathBuf], key_location: Option<&str>) -> Vec<String> {
     let compatibility = format!("compatibility={COMPATIBILITY}");
     let version = format!("{}={}", layout::PROPERTY_VERSION, layout::VERSION);

@@ -13,6 +13,9 @@ use super::contents::{self, Sign};
 use super::label;
 use crate::layout;
 
+/// What libblkid calls a part of a pool.
+const ZFS: &str = "zfs_member";
+
 /// One thing found on a disk or on one of its partitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -27,12 +30,26 @@ impl std::fmt::Display for Finding {
 }
 
 impl Finding {
-    /// Whether an interrupted creation of our pool leaves this behind: it writes a partition table, then labels. Somebody else's
-    /// pool, put on the disk in the meantime, is not ours to clear.
-    pub fn is_from_pool_creation(&self) -> bool {
+    /// Whether an interrupted creation of our pool, by the host with this id, leaves this behind: it writes a partition table,
+    /// then labels. Somebody else's pool, put on the disk in the meantime, is not ours to clear.
+    pub async fn is_from_pool_creation(&self, host_id: Option<u64>) -> bool {
+        if !self.has_kind_of_pool_creation() {
+            return false;
+        }
+        if self.sign.kind != ZFS {
+            return true;
+        }
+        // A label that cannot be read was only half written.
+        match Program::new("zdb").args(["-l", &self.device]).run().await.map(|text| label::parse(&text)) {
+            Ok(Some(label)) => host_id.is_some() && label.host_id == host_id,
+            _ => true,
+        }
+    }
+
+    fn has_kind_of_pool_creation(&self) -> bool {
         match self.sign.kind.as_str() {
             "gpt" | "PMBR" => true,
-            "zfs_member" => self.sign.label.as_deref().is_none_or(|label| label == layout::POOL),
+            ZFS => self.sign.label.as_deref().is_none_or(|label| label == layout::POOL),
             _ => false,
         }
     }
@@ -121,11 +138,10 @@ impl Disk {
                 Program::new("wipefs").args(["--json", "--no-act", &device]).run().await.map_err(failed)?;
             found.extend(signatures(&json, &device)?);
             // libblkid overlooks a pool that has written few transactions; ZFS's own tool does not.
-            let seen =
-                found.iter().any(|finding| finding.device == device && finding.sign.kind == "zfs_member");
+            let seen = found.iter().any(|finding| finding.device == device && finding.sign.kind == ZFS);
             if !seen && let Ok(text) = Program::new("zdb").args(["-l", &device]).run().await {
                 let label = label::parse(&text).map(|label| label.name);
-                found.push(Finding { device, sign: Sign { kind: "zfs_member".to_owned(), label } });
+                found.push(Finding { device, sign: Sign { kind: ZFS.to_owned(), label } });
             }
         }
         Ok(found)
@@ -234,9 +250,9 @@ mod tests {
         let found = signatures(WIPEFS, "/dev/vdb1").unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].to_string(), "ZFS pool \"tank\" (zfs_member on /dev/vdb1)");
-        assert!(!found[0].is_from_pool_creation(), "somebody put another pool there since");
+        assert!(!found[0].has_kind_of_pool_creation(), "somebody put another pool there since");
         let ours = signatures(&WIPEFS.replace("tank", layout::POOL), "/dev/vdb1").unwrap();
-        assert!(ours[0].is_from_pool_creation());
+        assert!(ours[0].has_kind_of_pool_creation());
     }
 
     #[test]

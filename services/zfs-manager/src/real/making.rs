@@ -65,7 +65,7 @@ impl Zfs {
         for (disk, agreed) in disks.into_iter().zip(agreed) {
             checked.push(Checked { findings: disk.findings().await?, disk, agreed });
         }
-        let to_clear = self.to_clear(&new.disks, &checked)?;
+        let to_clear = self.to_clear(&new.disks, &checked).await?;
         let key = if new.encrypted { Some(self.key_for_new_pool()?) } else { None };
         for disk in to_clear {
             tracing::info!("erasing {}", disk.path.display());
@@ -128,9 +128,12 @@ impl Zfs {
     }
 
     /// The disks to be cleared; `Exists` if one holds something that nobody has agreed to lose.
-    fn to_clear<'a>(&self, paths: &[PathBuf], checked: &'a [Checked]) -> Result<Vec<&'a Disk>> {
-        let left_by_us = self.memory.intends(paths)
-            && checked.iter().flat_map(|checked| &checked.findings).all(Finding::is_from_pool_creation);
+    async fn to_clear<'a>(&self, paths: &[PathBuf], checked: &'a [Checked]) -> Result<Vec<&'a Disk>> {
+        let mut left_by_us = self.memory.intends(paths);
+        let host_id = pool::host_id(&self.root);
+        for finding in checked.iter().flat_map(|checked| &checked.findings) {
+            left_by_us = left_by_us && finding.is_from_pool_creation(host_id).await;
+        }
         let full = || checked.iter().filter(|checked| !checked.findings.is_empty());
         let refused: Vec<_> = full()
             .filter(|checked| !checked.agreed && !left_by_us)

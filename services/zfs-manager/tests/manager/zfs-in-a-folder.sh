@@ -147,7 +147,7 @@ case "$program $*" in
     for pool in pools/*; do
         [ -e "$pool/name" ] || continue
         for disk in $(cat "$pool/disks"); do
-            [ "$2" != "/dev/disk/by-id/$disk" ] || printf "LABEL 0\n    name: '%s'\n    txg: 4\n    pool_guid: %s\n    \
+            { [ "$2" != "/dev/disk/by-id/$disk" ] && [ "$2" != "/dev/$(disk_of "/dev/disk/by-id/$disk")" ]; } || printf "LABEL 0\n    name: '%s'\n    txg: 4\n    pool_guid: %s\n    \
 hostid: %s\n    hostname: 'other'\n" "$(cat "$pool/name")" "${pool#pools/}" "$(cat "$pool/host")"
         done
     done | grep . || refuse "failed to unpack label"
