@@ -257,7 +257,7 @@ mod tests {
         // Older versions compare these very bytes.
         let text = std::fs::read_to_string(folder.path().join(INTENT)).unwrap();
         assert_eq!(text, "/dev/disk/by-id/a\n/dev/disk/by-id/b");
-        assert!(memory.intends(&[a, b.clone()]) && !memory.intends(&[b.clone()]));
+        assert!(memory.intends(&[a, b.clone()]) && !memory.intends(std::slice::from_ref(&b)));
         memory.forget_intent().unwrap();
         memory.forget_intent().unwrap();
         assert!(!memory.intends(&[b]) && memory.intent().is_none());
