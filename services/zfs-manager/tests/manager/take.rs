@@ -38,7 +38,11 @@ async fn an_encrypted_pool_is_taken_over_with_its_key_and_opens_by_itself_from_t
     assert_eq!(told.args().unwrap().pool().health, "ONLINE");
     assert_eq!(manager.zfs.pool().await.unwrap().name, "understudy");
     assert_eq!(manager.zfs.recovery_key().await.unwrap(), (KEY.to_owned(), true));
+    // What has changed meanwhile is noticed with the next call that could have changed something, if not before.
+    world.write("health", "DEGRADED");
     assert!(matches!(manager.zfs.import_pool(guid, KEY).await, Err(Error::Exists(_))));
+    assert_eq!(changes.next().await.unwrap().args().unwrap().pool().health, "DEGRADED");
+    std::fs::remove_file(world.path("health")).unwrap();
     assert!(matches!(manager.zfs.keep_recovery_key(OTHER_KEY).await, Err(Error::Exists(_))));
     let disks = manager.zfs.disks().await.unwrap();
     let usable: Vec<_> = disks.iter().map(|disk| disk.usable.as_str()).collect();
