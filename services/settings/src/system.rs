@@ -211,7 +211,7 @@ impl Engine for ThisBox {
     async fn create_pool(&self, pool: &Pool) -> anyhow::Result<()> {
         let disks = resolve_disks(&pool.disks).await?;
         let disks: Vec<_> = disks.iter().map(String::as_str).collect();
-        self.zfs().await?.create_pool(&pool.layout, &disks).await.map_err(said)
+        self.zfs().await?.create_pool(&pool.layout, &disks, &[], false).await.map_err(said)
     }
 
     async fn check_pool(&self) -> anyhow::Result<()> {

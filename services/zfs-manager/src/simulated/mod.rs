@@ -1,38 +1,93 @@
 //! An engine without ZFS, so that the D-Bus edge runs in unprivileged tests. It keeps the promises of the contract that can
 //! be kept in memory: existing things are found again, what is in use is not changed, only the newest point is rolled back to.
 
+mod pool;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use tokio::sync::watch;
 use understudy_bus::error::{Error, Result};
 use understudy_bus::wire::{DiskId, MachineId, RecoveryPointId, VmId};
-use understudy_bus::zfs::{DiskClone, Point, PointDisk, Pool, Volume};
+use understudy_bus::zfs::{Disk, DiskClone, ImportablePool, LOCKED, Point, PointDisk, Pool, Volume};
+use understudy_recovery_key::RecoveryKey;
 
-use crate::engine::{Engine, Geometry, Redundancy};
+use crate::engine::{Engine, Geometry, NewPool};
 use crate::layout;
+use pool::SimulatedPool;
 
+/// What is on a pool.
 #[derive(Default)]
-struct State {
-    disks: Option<Vec<PathBuf>>,
+struct Contents {
     volumes: BTreeMap<(MachineId, DiskId), Geometry>,
     points: Vec<Point>,
     clones: BTreeMap<VmId, (MachineId, RecoveryPointId)>,
 }
 
+struct State {
+    disks: Vec<Disk>,
+    pool: Option<SimulatedPool>,
+    /// Pools on the disks that are not imported.
+    shelf: Vec<SimulatedPool>,
+    /// The recovery key, and whether its owner has confirmed it.
+    kept: Option<(RecoveryKey, bool)>,
+    busy: bool,
+    /// Pools made so far.
+    made: u64,
+}
+
 /// Storage in memory.
-#[derive(Default)]
-pub struct Simulated(Mutex<State>);
+pub struct Simulated {
+    state: Mutex<State>,
+    changes: watch::Sender<Pool>,
+}
+
+impl Default for Simulated {
+    /// A box with four disks: `virtio-a` and `virtio-b` are blank, `virtio-c` is not, and from `virtio-system` it starts.
+    fn default() -> Self {
+        let state = State {
+            disks: pool::usual_disks(),
+            pool: None,
+            shelf: Vec::new(),
+            kept: None,
+            busy: false,
+            made: 0,
+        };
+        Self { state: Mutex::new(state), changes: watch::Sender::default() }
+    }
+}
+
+/// What is on the pool, while it is looked at.
+struct Open<'a>(MutexGuard<'a, State>);
+
+impl std::ops::Deref for Open<'_> {
+    type Target = Contents;
+
+    fn deref(&self) -> &Contents {
+        &self.0.pool.as_ref().expect("only made where there is a pool").contents
+    }
+}
+
+impl std::ops::DerefMut for Open<'_> {
+    fn deref_mut(&mut self) -> &mut Contents {
+        &mut self.0.pool.as_mut().expect("only made where there is a pool").contents
+    }
+}
 
 impl Simulated {
-    fn state(&self) -> Result<MutexGuard<'_, State>> {
-        let state = self.0.lock().unwrap();
-        if state.disks.is_some() {
-            Ok(state)
-        } else {
-            Err(Error::NotReady("this box has no pool yet".into()))
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> Result<Open<'_>> {
+        let state = self.lock();
+        match &state.pool {
+            Some(pool) if pool.is_locked() => Err(Error::NotReady(format!("{LOCKED}: none is kept"))),
+            Some(_) => Ok(Open(state)),
+            None => Err(Error::NotReady("this box has no pool yet".into())),
         }
     }
 }
@@ -43,27 +98,58 @@ fn absent(what: impl std::fmt::Display) -> Error {
 
 /// A descriptor whose contents tell what was opened.
 fn descriptor(contents: String) -> Result<OwnedFd> {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(contents.as_bytes()).unwrap();
-    Ok(file.into())
+    let write = || -> std::io::Result<OwnedFd> {
+        let mut file = std::fs::File::from(memfd_create("simulated", MFdFlags::MFD_CLOEXEC)?);
+        file.write_all(contents.as_bytes())?;
+        Ok(file.into())
+    };
+    write().map_err(|error| Error::Failed(error.to_string()))
 }
 
 impl Engine for Simulated {
-    async fn create_pool(&self, _: Redundancy, disks: Vec<PathBuf>) -> Result<()> {
-        let mut state = self.0.lock().unwrap();
-        match &state.disks {
-            Some(held) if *held == disks => Ok(()),
-            Some(_) => Err(Error::Exists("this box already has a pool, on other disks".into())),
-            None => {
-                state.disks = Some(disks);
-                Ok(())
-            }
-        }
+    async fn disks(&self) -> Result<Vec<Disk>> {
+        Ok(self.lock().disks.clone())
+    }
+
+    async fn create_pool(&self, new: NewPool) -> Result<()> {
+        self.make(&new)
     }
 
     async fn pool(&self) -> Result<Pool> {
         drop(self.state()?);
-        Ok(Pool { name: layout::POOL.into(), health: "ONLINE".into(), size: 1 << 30, free: 1 << 29 })
+        self.lock().pool.as_ref().map(SimulatedPool::describe).ok_or_else(|| absent("pool"))
+    }
+
+    async fn importable(&self) -> Result<Vec<ImportablePool>> {
+        Ok(self.listed())
+    }
+
+    async fn import_pool(&self, guid: u64, key: Option<RecoveryKey>) -> Result<()> {
+        self.take(guid, key)
+    }
+
+    async fn forget_pool(&self) -> Result<()> {
+        self.forget()
+    }
+
+    async fn keep_recovery_key(&self, key: RecoveryKey) -> Result<()> {
+        self.keep_key(key)
+    }
+
+    async fn recovery_key(&self) -> Result<(RecoveryKey, bool)> {
+        self.kept_key()
+    }
+
+    async fn confirm_recovery_key(&self) -> Result<()> {
+        self.confirm_key()
+    }
+
+    async fn unlock(&self, key: RecoveryKey) -> Result<()> {
+        self.open_with(key)
+    }
+
+    fn changes(&self) -> watch::Receiver<Pool> {
+        self.changes.subscribe()
     }
 
     async fn create_volume(&self, machine: MachineId, disk: DiskId, geometry: Geometry) -> Result<Volume> {
