@@ -3,6 +3,7 @@
 mod dbus;
 mod engine;
 mod layout;
+mod machine_record;
 mod real;
 mod record;
 #[cfg(test)]

@@ -9,16 +9,17 @@ use std::sync::{Mutex, MutexGuard};
 
 use understudy_bus::error::{Error, Result};
 use understudy_bus::wire::{DiskId, MachineId, RecoveryPointId, VmId};
-use understudy_bus::zfs::{DiskClone, Point, PointDisk, Pool, Volume};
+use understudy_bus::zfs::{DiskClone, MachineRecord, Point, PointDisk, Pool, Volume};
 
 use crate::engine::{Engine, Geometry, Redundancy};
-use crate::layout;
+use crate::{layout, machine_record};
 
 #[derive(Default)]
 struct State {
     disks: Option<Vec<PathBuf>>,
     volumes: BTreeMap<(MachineId, DiskId), Geometry>,
     points: Vec<Point>,
+    machine_records: BTreeMap<MachineId, BTreeMap<String, String>>,
     clones: BTreeMap<VmId, (MachineId, RecoveryPointId)>,
 }
 
@@ -134,6 +135,22 @@ impl Engine for Simulated {
         let matching =
             state.points.iter().filter(|p| wanted.as_ref().is_none_or(|machine| p.machine == *machine));
         Ok(matching.cloned().collect())
+    }
+
+    async fn set_machine_record(&self, machine: MachineId, record: &str) -> Result<()> {
+        let properties = machine_record::encode(record)?;
+        self.state()?.machine_records.entry(machine).or_default().extend(properties);
+        Ok(())
+    }
+
+    async fn machine_records(&self) -> Result<Vec<MachineRecord>> {
+        let state = self.state()?;
+        let records = state.machine_records.iter().filter_map(|(machine, held)| {
+            let part = |index| held.get(&machine_record::property(index)).map(String::as_str);
+            let record = machine_record::decode(part)?;
+            Some(MachineRecord { machine: machine.to_string(), record })
+        });
+        Ok(records.collect())
     }
 
     async fn open_volume(&self, machine: MachineId, disk: DiskId) -> Result<OwnedFd> {

@@ -111,3 +111,23 @@ async fn a_point_is_taken_once_cloned_opened_and_let_go() {
     zfs.destroy_clones(&vm).await.unwrap();
     assert!(zfs.clones().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_machine_has_the_record_it_was_given_last_volumes_or_not() {
+    let bus = PrivateBus::start();
+    let (_service, zfs) = with_pool(&bus).await;
+    let (machine, disk, _) = ids();
+    let (other, long) = (MachineId::new().to_string(), "x".repeat(90_000));
+    assert_eq!(zfs.machine_records().await.unwrap(), []);
+    zfs.create_volume(&machine, &disk, 1024, 512).await.unwrap();
+    zfs.set_machine_record(&machine, &long).await.unwrap();
+    zfs.set_machine_record(&machine, "{}").await.unwrap();
+    zfs.set_machine_record(&other, &long).await.unwrap();
+    let mut records = zfs.machine_records().await.unwrap();
+    records.sort_by_key(|record| record.machine == other);
+    let records: Vec<_> = records.into_iter().map(|record| (record.machine, record.record)).collect();
+    assert!(records == [(machine.clone(), "{}".to_owned()), (other, long)]);
+    assert!(matches!(zfs.set_machine_record("../x", "{}").await, Err(Error::InvalidArgument(_))));
+    let too_long = zfs.set_machine_record(&machine, &"x".repeat(100_000)).await;
+    assert!(matches!(too_long, Err(Error::InvalidArgument(_))));
+}

@@ -5,6 +5,7 @@ mod device;
 mod disks;
 mod ioctl;
 mod listing;
+mod machines;
 mod points;
 mod pool;
 mod vms;
@@ -16,7 +17,7 @@ use std::sync::Mutex as State;
 use tokio::sync::Mutex;
 use understudy_bus::error::{Error, Result};
 use understudy_bus::wire::{DiskId, MachineId, RecoveryPointId, VmId};
-use understudy_bus::zfs::{DiskClone, Point, Pool, Volume};
+use understudy_bus::zfs::{DiskClone, MachineRecord, Point, Pool, Volume};
 
 use crate::engine::{Engine, Geometry, Redundancy};
 use crate::layout;
@@ -224,6 +225,17 @@ impl Engine for Zfs {
     async fn points(&self, machine: Option<MachineId>) -> Result<Vec<Point>> {
         self.need_pool().await?;
         points::list(machine).await
+    }
+
+    async fn set_machine_record(&self, machine: MachineId, record: &str) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        self.need_pool().await?;
+        machines::set_record(machine, record).await
+    }
+
+    async fn machine_records(&self) -> Result<Vec<MachineRecord>> {
+        self.need_pool().await?;
+        machines::records().await
     }
 
     async fn open_volume(&self, machine: MachineId, disk: DiskId) -> Result<OwnedFd> {
