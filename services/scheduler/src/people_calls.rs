@@ -16,7 +16,24 @@ use crate::timetable::Timetable;
 impl Scheduler {
     /// A new pairing code and when it expires.
     pub(crate) fn new_pairing_code(&self) -> (String, u64) {
-        (self.codes.make(Instant::now()).to_string(), clock::utc() + LIFE.as_secs())
+        (self.codes.make(Instant::now(), None).to_string(), clock::utc() + LIFE.as_secs())
+    }
+
+    /// One for an agent that is to be a machine there is already, and when it expires.
+    ///
+    /// Nothing that an agent can say of itself proves which machine it is: host names, machine ids and serial numbers are no secrets. So it
+    /// is the person who fetches the code who says it.
+    pub(crate) fn new_pairing_code_for(&self, machine: &str) -> Result<(String, u64)> {
+        let row = self.resolve(machine)?;
+        if !row.job.is_empty() {
+            return Err(Error::Busy(format!(
+                "job {} is backing up {}; wait for its end or cancel it, then ask again",
+                row.job, row.name
+            )));
+        }
+        tracing::info!(machine = %row.machine, "a pairing code is made for {}", row.name);
+        let code = self.codes.make(Instant::now(), Some(row.machine));
+        Ok((code.to_string(), clock::utc() + LIFE.as_secs()))
     }
 
     /// All machines.
@@ -52,6 +69,7 @@ impl Scheduler {
             tracing::info!(machine = %row.machine, "{} is backed up at {timetable} ({zone})", row.name);
         }
         self.timetables_changed.notify_one();
+        self.machines_changed();
         Ok(())
     }
 

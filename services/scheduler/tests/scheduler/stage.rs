@@ -59,14 +59,13 @@ impl Stage {
         let me = std::fs::metadata("/proc/self").unwrap().uid();
         let played =
             |name: &str| if users.contains(&name) || name == "understudy-scheduler" { me } else { 4_000_000 };
-        let policy = ["root", "understudy-scheduler", "understudy-gateway"].iter().fold(
-            POLICY.to_owned(),
-            |text, name| {
+        let policy = ["root", "understudy-scheduler", "understudy-gateway", "understudy-console"]
+            .iter()
+            .fold(POLICY.to_owned(), |text, name| {
                 let quoted = format!("user=\"{name}\"");
                 assert!(text.contains(&quoted), "the policy does not speak of {name}");
                 text.replace(&quoted, &format!("user=\"{}\"", played(name)))
-            },
-        );
+            });
         let mut stage = Self::with_policy(120, &policy).await;
         stage.start().await;
         stage
