@@ -193,7 +193,8 @@ pub trait Scheduler {
 
     /// Makes the catalogue anew from what is on the pool, and keeps the old one's file. Its machines, timetables and recovery points are the
     /// same afterwards; the history of jobs and stand-ins, which is not on the pool, begins anew. `Busy` while a job runs or a stand-in
-    /// has its disks; `NotReady` without a pool.
+    /// has its disks; `NotReady` without a pool; `Corrupt` if something that the old one knows and the pool has could not be read, so
+    /// that the new one would know less.
     fn rebuild_catalogue(&self) -> Result<Rebuilt>;
 
     /// Sets a machine's timetable: a cron expression of six fields, seconds first, in an IANA time zone. Empty removes it.

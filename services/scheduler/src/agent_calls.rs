@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use understudy_bus::error::{Error, Result};
 use understudy_wire::{
@@ -14,44 +13,9 @@ use crate::catalogue::{JobDisk, JobRow, MachineRow};
 use crate::job::records::Records;
 use crate::job::state::Step;
 use crate::job::{Live, base_hashes, block_reader};
-use crate::machine_record::is_key;
 use crate::scheduler::{Event, Scheduler, blocking, parse_id};
 
 impl Scheduler {
-    /// Uses a pairing code up and makes the machine, or gives the agent the machine the code was made for; asked again with the same key,
-    /// gives the same machine.
-    pub(crate) fn register(&self, selector: &str, host_name: &str, key: &str) -> Result<String> {
-        if !is_key(key) {
-            return Err(Error::InvalidArgument(format!(
-                "{key:?} is not a SHA-256 in lower-case hexadecimal"
-            )));
-        }
-        if let Some(machine) = self.catalogue.registered(selector, key)? {
-            return Ok(machine.to_string());
-        }
-        let machine = match self.codes.use_up(selector, Instant::now())? {
-            None => {
-                let machine = self.catalogue.register(selector, host_name, key)?;
-                tracing::info!(%machine, "{host_name} is paired as machine {machine}");
-                machine
-            }
-            Some(machine) => {
-                if !self.catalogue.take_over(machine, selector, key)? {
-                    return Err(Error::NotFound(format!(
-                        "machine {machine}, which this code was made for, is not known to this box any more"
-                    )));
-                }
-                tracing::warn!(
-                    %machine,
-                    "{host_name} is paired as machine {machine} and takes over its volumes and recovery points; its next backup compares"
-                );
-                machine
-            }
-        };
-        self.machines_changed();
-        Ok(machine.to_string())
-    }
-
     /// The machine, if it is known with this key.
     fn agent(&self, machine: &str, key: &str) -> Result<MachineRow> {
         let row = self.catalogue.machine(parse_id(machine)?)?.filter(|row| row.key == key).ok_or_else(|| {
@@ -113,25 +77,6 @@ impl Scheduler {
             );
             self.hint_at_twin(&row, &inventory)?;
             self.machines_changed();
-        }
-        Ok(())
-    }
-
-    /// Says so if this looks like a machine whose recovery points came with the pool. It is for a person to decide: what an agent says of
-    /// itself proves nothing.
-    fn hint_at_twin(&self, row: &MachineRow, inventory: &Inventory) -> Result<()> {
-        let never_called = |other: &MachineRow| other.machine != row.machine && self.seen(other) == 0;
-        for other in self.catalogue.machines()?.into_iter().filter(never_called) {
-            let known: Option<Inventory> = serde_json::from_str(&other.inventory).ok();
-            if known
-                .is_some_and(|known| !known.machine_id.is_empty() && known.machine_id == inventory.machine_id)
-            {
-                tracing::warn!(
-                    machine = %row.machine,
-                    "{} says of itself what machine {} ({}) said, which no agent speaks for on this box: if it is the same one, pair it with a code of `understudy pair --as {}`, and its recovery points go on",
-                    inventory.host_name, other.machine, other.name, other.machine
-                );
-            }
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ mod job;
 mod machine_record;
 mod overview;
 mod pairing;
+mod pairing_calls;
 mod people_calls;
 mod point_record;
 mod pool_contents;

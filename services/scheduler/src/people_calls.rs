@@ -1,7 +1,6 @@
 //! What people ask, through the cli and later the wizard and the gateway.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use understudy_bus::error::{Error, Result};
 use understudy_bus::scheduler::{Job, Machine, Point};
@@ -9,33 +8,10 @@ use understudy_wire::{JobId, MachineId};
 
 use crate::catalogue::JobRow;
 use crate::clock;
-use crate::pairing::LIFE;
 use crate::scheduler::{Scheduler, parse_id};
 use crate::timetable::Timetable;
 
 impl Scheduler {
-    /// A new pairing code and when it expires.
-    pub(crate) fn new_pairing_code(&self) -> (String, u64) {
-        (self.codes.make(Instant::now(), None).to_string(), clock::utc() + LIFE.as_secs())
-    }
-
-    /// One for an agent that is to be a machine there is already, and when it expires.
-    ///
-    /// Nothing that an agent can say of itself proves which machine it is: host names, machine ids and serial numbers are no secrets. So it
-    /// is the person who fetches the code who says it.
-    pub(crate) fn new_pairing_code_for(&self, machine: &str) -> Result<(String, u64)> {
-        let row = self.resolve(machine)?;
-        if !row.job.is_empty() {
-            return Err(Error::Busy(format!(
-                "job {} is backing up {}; wait for its end or cancel it, then ask again",
-                row.job, row.name
-            )));
-        }
-        tracing::info!(machine = %row.machine, "a pairing code is made for {}", row.name);
-        let code = self.codes.make(Instant::now(), Some(row.machine));
-        Ok((code.to_string(), clock::utc() + LIFE.as_secs()))
-    }
-
     /// All machines.
     pub(crate) fn list_machines(&self) -> Result<Vec<Machine>> {
         let rows = self.catalogue.machines()?;

@@ -1,5 +1,6 @@
 //! The catalogue made anew from the pool, because a person asks for it.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use understudy_bus::error::{Error, Result};
@@ -7,7 +8,8 @@ use understudy_bus::scheduler::Rebuilt;
 
 use crate::catalogue;
 use crate::engines::explained;
-use crate::pool_contents::{self, Contents};
+use crate::machine_record::MachineRecord;
+use crate::pool_contents::{self, Contents, Raw};
 use crate::scheduler::Scheduler;
 
 impl Scheduler {
@@ -29,6 +31,14 @@ impl Scheduler {
         let contents = Contents::gather(&raw);
         for unreadable in &contents.unreadable {
             tracing::error!("{} does not come into the new catalogue: {}", unreadable.what, unreadable.why);
+        }
+        let lost = self.would_be_lost(&raw, &contents)?;
+        if !lost.is_empty() {
+            return Err(Error::Corrupt(format!(
+                "nothing was changed: the catalogue there is knows what cannot be read from the pool any more, and a new one would not: {}. {}",
+                lost.join(", "),
+                why_not(&contents)
+            )));
         }
         let folder = &self.options.state;
         let new = catalogue::build(folder, &contents)?;
@@ -56,4 +66,37 @@ impl Scheduler {
         self.timetables_changed.notify_one();
         Ok(rebuilt)
     }
+}
+
+impl Scheduler {
+    /// What the catalogue knows of what is on the pool, and a new one would not know, or know otherwise.
+    fn would_be_lost(&self, raw: &Raw, contents: &Contents) -> Result<Vec<String>> {
+        let mut lost = Vec::new();
+        // An inventory may be too long for the pool; its agent tells it again.
+        let without_inventory =
+            |record: &MachineRecord| MachineRecord { inventory: String::new(), ..record.clone() };
+        for row in self.catalogue.machines()? {
+            let known = without_inventory(&MachineRecord::of(&row));
+            if !contents.machines.iter().any(|record| without_inventory(record) == known) {
+                lost.push(format!("machine {} ({})", row.machine, row.name));
+            }
+        }
+        let new: HashSet<&str> = contents.points.iter().map(|(point, _)| point.point.as_str()).collect();
+        let on_pool: HashSet<&str> = raw.points.iter().map(|point| point.point.as_str()).collect();
+        for row in self.catalogue.points(None)? {
+            let id = row.point.to_string();
+            // One that the pool does not have is rightly left out.
+            let exists = on_pool.contains(id.as_str()) || raw.unlisted.contains_key(&row.machine.to_string());
+            if exists && !new.contains(id.as_str()) {
+                lost.push(format!("recovery point {id}"));
+            }
+        }
+        Ok(lost)
+    }
+}
+
+/// The reasons, for a person.
+fn why_not(contents: &Contents) -> String {
+    let reasons = contents.unreadable.iter().map(|one| format!("{}: {}", one.what, one.why));
+    reasons.collect::<Vec<_>>().join("; ")
 }

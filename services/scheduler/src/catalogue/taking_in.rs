@@ -60,7 +60,8 @@ impl Catalogue {
         let expected = TakenIn { machines: contents.machines.len(), points: contents.points.len() };
         if taken != expected {
             return Err(CatalogueError::Damaged(format!(
-                "of {expected:?} on the pool, {taken:?} came into the new catalogue: the pool names one of them twice"
+                "of {} machines and {} recovery points on the pool, {} and {} came into the new catalogue: the pool names one twice",
+                expected.machines, expected.points, taken.machines, taken.points
             )));
         }
         let connection = self.lock();

@@ -130,12 +130,7 @@ async fn nothing_is_rebuilt_while_a_job_runs_or_before_the_pool_was_read() {
     }
     stage.people.cancel_job(&job).await.unwrap();
     stage.ended(&job).await;
-    within("the job is over", async {
-        while matches!(stage.people.rebuild_catalogue().await, Err(Error::Busy(_))) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    stage.rebuild().await.unwrap();
     agent.back_up(&stage).await;
 
     stage.kill();
@@ -160,16 +155,23 @@ async fn what_cannot_be_read_is_named_and_what_a_newer_release_wrote_is_left_alo
         state.points[1].0.point.clone()
     };
     stage.start().await;
-    let rebuilt = within("the pool is read", async {
-        loop {
-            match stage.people.rebuild_catalogue().await {
-                Err(Error::NotReady(_)) => tokio::task::yield_now().await,
-                answer => return answer.unwrap(),
+    // A catalogue that knows them does not give them up for one that would not.
+    match stage.rebuild().await {
+        Err(Error::Corrupt(words)) => {
+            for word in [&agent.machine, &damaged, "version 9", "nothing was changed"] {
+                assert!(words.contains(word), "{words}");
             }
         }
-    })
-    .await;
-    // The machine is known from the point that can be read.
+        answer => panic!("{answer:?}"),
+    }
+    assert_eq!(stage.people.points("mail").await.unwrap().len(), 2);
+    agent.ask("192.0.2.7").await;
+
+    // One that was lost knows from the pool what can be read: the machine from its other point.
+    stage.kill();
+    std::fs::remove_dir_all(stage.state()).unwrap();
+    stage.start().await;
+    let rebuilt = stage.rebuild().await.unwrap();
     assert_eq!((rebuilt.machines, rebuilt.points), (1, 1));
     let mut told: Vec<_> = rebuilt.unreadable.into_iter().map(|one| (one.what, one.why)).collect();
     told.sort();
@@ -197,13 +199,34 @@ async fn a_damaged_catalogue_is_set_aside_and_made_anew_when_the_service_starts(
     let before = rows(&file);
     std::fs::write(&file, vec![0x5a; 40_000]).unwrap();
     stage.start().await;
-    within("the machine is back", async {
-        while stage.people.machines().await.unwrap().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    stage.machines_are_there().await;
     assert_eq!(rows(&file), before);
     agent.back_up(&stage).await;
     stage.world.assert_clean();
+}
+
+#[tokio::test]
+async fn one_machines_damaged_points_hold_up_no_other_machine() {
+    let mut stage = Stage::new().await;
+    let (mail, files) = (Agent::new(&stage, "mail").await, Agent::new(&stage, "files").await);
+    mail.back_up(&stage).await;
+    files.back_up(&stage).await;
+    stage.kill();
+    stage.world.state().damaged_points_of = mail.machine.clone();
+    stage.start().await;
+    // A backup waits until the catalogue has been compared with the pool.
+    files.back_up(&stage).await;
+    assert_eq!(stage.people.points("mail").await.unwrap().len(), 1, "it is not taken for lost");
+    match stage.rebuild().await {
+        Err(Error::Corrupt(words)) => assert!(words.contains("has no readable size"), "{words}"),
+        answer => panic!("{answer:?}"),
+    }
+
+    // A box that never knew that machine's point knows all others.
+    stage.kill();
+    std::fs::remove_dir_all(stage.state()).unwrap();
+    stage.start().await;
+    let rebuilt = stage.rebuild().await.unwrap();
+    assert_eq!((rebuilt.machines, rebuilt.points, rebuilt.unreadable.len()), (2, 2, 1));
+    assert!(rebuilt.unreadable[0].what.contains(&mail.machine), "{:?}", rebuilt.unreadable);
 }

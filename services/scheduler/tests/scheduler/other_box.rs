@@ -22,12 +22,7 @@ async fn move_pool(stage: &mut Stage) {
     stage.kill();
     std::fs::remove_dir_all(stage.state()).unwrap();
     stage.start().await;
-    within("the machines are there", async {
-        while stage.people.machines().await.unwrap().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    stage.machines_are_there().await;
 }
 
 #[tokio::test]

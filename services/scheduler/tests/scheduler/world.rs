@@ -35,6 +35,8 @@ pub struct State {
     pub breaches: Vec<String>,
     /// How many calls of withdraw are to fail.
     pub withdrawals_to_fail: u32,
+    /// The machine whose recovery points have a damaged property.
+    pub damaged_points_of: String,
     /// How many calls that store a machine's record are to fail.
     pub records_to_fail: u32,
     /// Why VMs do not start.
@@ -257,8 +259,24 @@ impl Zfs {
         Ok(taken)
     }
 
+    async fn volumes(&self) -> Result<Vec<Volume>> {
+        let state = self.0.state();
+        let volumes = state.volumes.iter().map(|((machine, disk), volume)| Volume {
+            machine: machine.clone(),
+            disk: disk.clone(),
+            device: String::new(),
+            size: volume.size,
+            sector_size: volume.sector_size,
+        });
+        Ok(volumes.collect())
+    }
+
     async fn points(&self, machine: &str) -> Result<Vec<Point>> {
         let state = self.0.state();
+        let damaged = &state.damaged_points_of;
+        if !damaged.is_empty() && (machine.is_empty() || machine == damaged) {
+            return Err(Error::Corrupt(format!("a recovery point of {damaged} has no readable size")));
+        }
         let points = state.points.iter().map(|(point, _)| point.clone());
         Ok(points.filter(|point| machine.is_empty() || point.machine == machine).collect())
     }
