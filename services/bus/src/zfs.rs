@@ -131,6 +131,16 @@ pub struct Point {
     pub disks: Vec<PointDisk>,
 }
 
+/// What is kept on the pool of a machine itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct MachineRecord {
+    /// Machine id.
+    pub machine: String,
+    /// What the scheduler wants to find again with the machine (JSON with a `version`), kept in user properties of its dataset. One
+    /// that cannot be decoded comes as it stands there.
+    pub record: String,
+}
+
 /// The clone of one disk that a VM runs on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct DiskClone {
@@ -215,6 +225,13 @@ pub trait Zfs {
 
     /// All recovery points of a machine, oldest first; of all machines if empty.
     fn points(&self, machine: &str) -> Result<Vec<Point>>;
+
+    /// Stores a machine's record, and makes the machine's dataset where there is none yet. All of it or nothing: a power cut leaves the
+    /// old one or the new one. `InvalidArgument` if it is too long.
+    fn set_machine_record(&self, machine: &str, record: &str) -> Result<()>;
+
+    /// Records of all machines that have one.
+    fn machine_records(&self) -> Result<Vec<MachineRecord>>;
 
     /// A volume's current contents, read-only.
     fn open_volume(&self, machine: &str, disk: &str) -> Result<OwnedFd>;

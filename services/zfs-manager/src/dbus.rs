@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use understudy_bus::error::{Error, Result};
 use understudy_bus::systemd::ManagerProxy;
-use understudy_bus::zfs::{Disk, DiskClone, ImportablePool, PATH, Point, Pool, Volume};
+use understudy_bus::zfs::{Disk, DiskClone, ImportablePool, MachineRecord, PATH, Point, Pool, Volume};
 use understudy_recovery_key::RecoveryKey;
 use zbus::object_server::SignalEmitter;
 use zbus::zvariant::OwnedFd;
@@ -150,6 +150,14 @@ impl<E: Engine> Manager<E> {
 
     async fn points(&self, machine: &str) -> Result<Vec<Point>> {
         self.engine.points(optional_id(machine)?).await
+    }
+
+    async fn set_machine_record(&self, machine: &str, record: &str) -> Result<()> {
+        self.engine.set_machine_record(id(machine)?, record).await
+    }
+
+    async fn machine_records(&self) -> Result<Vec<MachineRecord>> {
+        self.engine.machine_records().await
     }
 
     async fn open_volume(&self, machine: &str, disk: &str) -> Result<OwnedFd> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tokio::sync::watch;
 use understudy_bus::error::{Error, Result};
 use understudy_bus::wire::{Bytes, DiskId, MachineId, RecoveryPointId, VmId};
-use understudy_bus::zfs::{Disk, DiskClone, ImportablePool, Point, Pool, Volume};
+use understudy_bus::zfs::{Disk, DiskClone, ImportablePool, MachineRecord, Point, Pool, Volume};
 use understudy_recovery_key::RecoveryKey;
 
 /// How the disks of a pool back each other up.
@@ -192,6 +192,11 @@ pub trait Engine: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Point>> + Send;
     /// See `points`.
     fn points(&self, machine: Option<MachineId>) -> impl Future<Output = Result<Vec<Point>>> + Send;
+    /// See `set_machine_record`.
+    fn set_machine_record(&self, machine: MachineId, record: &str)
+    -> impl Future<Output = Result<()>> + Send;
+    /// See `machine_records`.
+    fn machine_records(&self) -> impl Future<Output = Result<Vec<MachineRecord>>> + Send;
     /// See `open_volume`.
     fn open_volume(&self, machine: MachineId, disk: DiskId) -> impl Future<Output = Result<OwnedFd>> + Send;
     /// See `open_point`.

@@ -6,6 +6,7 @@ pub mod dbus;
 pub mod engine;
 mod importable;
 mod layout;
+mod machine_record;
 mod memory;
 pub mod real;
 mod record;

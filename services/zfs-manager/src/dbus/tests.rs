@@ -301,3 +301,23 @@ async fn others_may_do_nothing() {
     assert!(is_denied(zfs.disks().await));
     assert!(is_denied(zfs.recovery_key().await));
 }
+
+#[tokio::test]
+async fn a_machine_has_the_record_it_was_given_last_volumes_or_not() {
+    let bus = PrivateBus::start();
+    let (_service, zfs) = with_pool(&bus).await;
+    let (machine, disk, _) = ids();
+    let (other, long) = (MachineId::new().to_string(), "x".repeat(90_000));
+    assert_eq!(zfs.machine_records().await.unwrap(), []);
+    zfs.create_volume(&machine, &disk, 1024, 512).await.unwrap();
+    zfs.set_machine_record(&machine, &long).await.unwrap();
+    zfs.set_machine_record(&machine, "{}").await.unwrap();
+    zfs.set_machine_record(&other, &long).await.unwrap();
+    let mut records = zfs.machine_records().await.unwrap();
+    records.sort_by_key(|record| record.machine == other);
+    let records: Vec<_> = records.into_iter().map(|record| (record.machine, record.record)).collect();
+    assert!(records == [(machine.clone(), "{}".to_owned()), (other, long)]);
+    assert!(matches!(zfs.set_machine_record("../x", "{}").await, Err(Error::InvalidArgument(_))));
+    let too_long = zfs.set_machine_record(&machine, &"x".repeat(100_000)).await;
+    assert!(matches!(too_long, Err(Error::InvalidArgument(_))));
+}

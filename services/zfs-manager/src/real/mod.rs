@@ -10,6 +10,7 @@ mod ioctl;
 mod keys;
 mod label;
 mod listing;
+mod machines;
 mod making;
 mod own;
 mod points;
@@ -27,7 +28,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use understudy_bus::error::{Error, Result};
 use understudy_bus::wire::{DiskId, MachineId, RecoveryPointId, VmId};
-use understudy_bus::zfs::{Disk, DiskClone, ImportablePool, Point, Pool, Volume};
+use understudy_bus::zfs::{Disk, DiskClone, ImportablePool, MachineRecord, Point, Pool, Volume};
 use understudy_recovery_key::RecoveryKey;
 
 use crate::engine::{Engine, Geometry, NewPool};
@@ -311,6 +312,17 @@ impl Engine for Zfs {
     async fn points(&self, machine: Option<MachineId>) -> Result<Vec<Point>> {
         self.need_pool().await?;
         points::list(machine).await
+    }
+
+    async fn set_machine_record(&self, machine: MachineId, record: &str) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        self.need_pool().await?;
+        machines::set_record(machine, record).await
+    }
+
+    async fn machine_records(&self) -> Result<Vec<MachineRecord>> {
+        self.need_pool().await?;
+        machines::records().await
     }
 
     async fn open_volume(&self, machine: MachineId, disk: DiskId) -> Result<OwnedFd> {

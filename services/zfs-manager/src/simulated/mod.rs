@@ -12,11 +12,11 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use tokio::sync::watch;
 use understudy_bus::error::{Error, Result};
 use understudy_bus::wire::{DiskId, MachineId, RecoveryPointId, VmId};
-use understudy_bus::zfs::{Disk, DiskClone, ImportablePool, LOCKED, Point, PointDisk, Pool, Volume};
+use understudy_bus::zfs::{Disk, DiskClone, ImportablePool, LOCKED, MachineRecord, Point, PointDisk, Pool, Volume};
 use understudy_recovery_key::RecoveryKey;
 
 use crate::engine::{Engine, Geometry, NewPool};
-use crate::layout;
+use crate::{layout, machine_record};
 use pool::SimulatedPool;
 
 /// What is on a pool.
@@ -24,6 +24,7 @@ use pool::SimulatedPool;
 struct Contents {
     volumes: BTreeMap<(MachineId, DiskId), Geometry>,
     points: Vec<Point>,
+    machine_records: BTreeMap<MachineId, BTreeMap<String, String>>,
     clones: BTreeMap<VmId, (MachineId, RecoveryPointId)>,
 }
 
@@ -220,6 +221,22 @@ impl Engine for Simulated {
         let matching =
             state.points.iter().filter(|p| wanted.as_ref().is_none_or(|machine| p.machine == *machine));
         Ok(matching.cloned().collect())
+    }
+
+    async fn set_machine_record(&self, machine: MachineId, record: &str) -> Result<()> {
+        let properties = machine_record::encode(record)?;
+        self.state()?.machine_records.entry(machine).or_default().extend(properties);
+        Ok(())
+    }
+
+    async fn machine_records(&self) -> Result<Vec<MachineRecord>> {
+        let state = self.state()?;
+        let records = state.machine_records.iter().filter_map(|(machine, held)| {
+            let part = |index| held.get(&machine_record::property(index)).map(String::as_str);
+            let record = machine_record::decode(part)?;
+            Some(MachineRecord { machine: machine.to_string(), record })
+        });
+        Ok(records.collect())
     }
 
     async fn open_volume(&self, machine: MachineId, disk: DiskId) -> Result<OwnedFd> {
