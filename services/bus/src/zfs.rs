@@ -80,6 +80,15 @@ pub struct DiskClone {
     pub sector_size: u32,
 }
 
+/// A disk that a pool may be made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct Disk {
+    /// Beneath `/dev/disk/by-id`; what `create_pool` takes.
+    pub device: String,
+    /// What is on it, as in a refusal of `create_pool`: a pool, a file system, a partition table; empty if nothing is.
+    pub holds: String,
+}
+
 /// The manager.
 #[proxy(
     interface = "org.understudy.Zfs1.Manager",
@@ -87,10 +96,20 @@ pub struct DiskClone {
     default_path = "/org/understudy/Zfs1"
 )]
 pub trait Zfs {
+    /// All disks that a pool may be made of.
+    fn disks(&self) -> Result<Vec<Disk>>;
+
     /// Makes the pool from whole disks, `layout` being `mirror`, `raidz1`, `raidz2` or `single`. A disk that holds anything
-    /// (a pool, a file system, a partition table) is refused with what is on it: `Exists`. Calling again with the pool already
-    /// made of exactly these disks changes nothing.
-    fn create_pool(&self, layout: &str, devices: &[&str]) -> Result<()>;
+    /// (a pool, a file system, a partition table) is refused with what is on it: `Exists`; unless it is in `erase`. Calling again with
+    /// the pool already made of exactly these disks changes nothing.
+    fn create_pool(&self, layout: &str, devices: &[&str], erase: &[&str], encrypted: bool) -> Result<()>;
+
+    /// Imports a pool that another box made: the one with this GUID, or the only one there is if it is empty. Calling again with the pool
+    /// already imported changes nothing.
+    fn import_pool(&self, guid: &str, recovery_key: &str) -> Result<()>;
+
+    /// Releases the pool and does not import it by itself again. `Busy` while it is in use.
+    fn forget_pool(&self) -> Result<()>;
 
     /// The pool; `NotReady` when there is none.
     fn pool(&self) -> Result<Pool>;
