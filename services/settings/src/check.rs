@@ -30,12 +30,18 @@ async fn on_this_box<E: Engine>(engine: &E, text: &str, answers: &Answers) -> an
     {
         mistakes.push(at(line_of(text, &["network", "mac"], None), reason));
     }
-    if let Pool::New(pool) = &answers.pool {
-        let found = engine.find_disks(&pool.disks).await?;
-        mistakes.extend(disks(pool, &found).into_iter().map(|(index, reason)| {
-            // The item's own line, for a list that goes over several.
-            at(line_of(text, &["pool", "disks"], Some(index)), reason)
-        }));
+    match &answers.pool {
+        Pool::New(pool) => {
+            let found = engine.find_disks(&pool.disks).await?;
+            mistakes.extend(disks(pool, &found).into_iter().map(|(index, reason)| {
+                // The item's own line, for a list that goes over several.
+                at(line_of(text, &["pool", "disks"], Some(index)), reason)
+            }));
+        }
+        Pool::Import(import) => {
+            let reason = engine.check_import(*import).await?;
+            mistakes.extend(reason.map(|reason| at(line_of(text, &["pool", "import"], None), reason)));
+        }
     }
     Ok(mistakes)
 }
@@ -121,6 +127,7 @@ mod tests {
             ("[\"A\", \"B\"]", "[\"A\",\n \"C\"]", 13, "\"C\""),
             ("[\"A\", \"B\"]", "[\"A\", \"by-id-of-A\"]", 12, "same disk as \"A\""),
             ("[\"A\", \"B\"]", "[\"A\", \"full\"]", 12, "zfs_member"),
+            ("layout = \"mirror\"\ndisks = [\"A\", \"B\"]", "import = \"1\"", 11, "no disk holds it"),
         ] {
             let found = mistakes(&engine, from, to).await;
             assert!(found.len() == 1 && found[0].0 == line && found[0].1.contains(word), "{to}: {found:?}");

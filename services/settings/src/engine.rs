@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use tokio::sync::watch;
-use understudy_answers::{DiskName, HostName, Keyboard, Network, Pool, TimeServer, TimeZone};
+use understudy_answers::{DiskName, HostName, Import, Keyboard, Network, Pool, TimeServer, TimeZone};
 use understudy_bus::error;
 use understudy_bus::settings::{Port, Trial};
 
@@ -71,6 +71,8 @@ pub trait Engine: Send + Sync + 'static {
     fn knows_zone(&self, zone: &TimeZone) -> bool;
     /// What disks' names mean, in the same order.
     fn find_disks(&self, names: &[DiskName]) -> impl Future<Output = anyhow::Result<Vec<Found>>> + Send;
+    /// Why the pool that is meant cannot be imported; nothing if it can, or is already.
+    fn check_import(&self, import: Import) -> impl Future<Output = anyhow::Result<Option<String>>> + Send;
     /// Makes or imports the pool; nothing happens if that is done already, with the same disks.
     fn make_pool(&self, pool: &Pool) -> impl Future<Output = anyhow::Result<()>> + Send;
     /// Fails unless there is a pool.

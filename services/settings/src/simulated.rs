@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::bail;
 use tokio::sync::watch;
-use understudy_answers::{Answers, DiskName, HostName, Keyboard, Network, Pool, TimeServer, TimeZone};
+use understudy_answers::{
+    Answers, DiskName, HostName, Import, Keyboard, Network, Pool, TimeServer, TimeZone,
+};
 use understudy_bus::error::{Error, Result as BusResult};
 use understudy_bus::settings::{Check, Port, Trial};
 
@@ -204,6 +206,10 @@ impl Engine for Simulated {
             name => Found::No(format!("there is no disk {name:?}")),
         };
         Ok(names.iter().map(find).collect())
+    }
+
+    async fn check_import(&self, import: Import) -> anyhow::Result<Option<String>> {
+        Ok((import == Import::Guid(1)).then(|| "no disk holds it".to_owned()))
     }
 
     async fn make_pool(&self, pool: &Pool) -> anyhow::Result<()> {

@@ -1,6 +1,5 @@
 //! What disks' names mean on this box.
 
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use understudy_answers::DiskName;
@@ -32,29 +31,62 @@ pub async fn wait_for(wanted: &[DiskName]) -> anyhow::Result<Vec<String>> {
     }
 }
 
-/// What each name means, of the disks that may be used.
-pub fn find(names: &[DiskName], usable: &[Disk]) -> Vec<Found> {
-    let node = |path: &str| path_of(Path::new(path));
-    let usable: Vec<_> = usable.iter().map(|disk| (node(&disk.device), disk)).collect();
+/// What each name means, of all disks of the box.
+pub fn find(names: &[DiskName], all: &[Disk]) -> Vec<Found> {
     let entries = entries();
-    let find = |name: &DiskName| {
-        let path = match disks::resolve(name, &entries) {
-            Ok(path) => node(&path),
-            Err(error) => return Found::No(error.to_string()),
-        };
-        match usable.iter().find(|(other, _)| *other == path) {
-            Some((_, disk)) => {
-                Found::Disk { device: path.to_string_lossy().into_owned(), holds: disk.holds.clone() }
-            }
-            None => Found::No(format!(
-                "the disk {:?} cannot be part of a pool: the system itself uses it",
-                name.as_str()
-            )),
-        }
-    };
-    names.iter().map(find).collect()
+    names.iter().map(|name| find_one(name, &entries, all)).collect()
 }
 
-fn path_of(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+fn find_one(name: &DiskName, entries: &[Entry], all: &[Disk]) -> Found {
+    let path = match disks::resolve(name, entries) {
+        Ok(path) => path,
+        Err(error) => return Found::No(error.to_string()),
+    };
+    // One disk has many names there.
+    let node = |path: &str| {
+        let entry =
+            entries.iter().find(|(name, _)| path.rsplit_once('/').is_some_and(|(_, last)| last == name));
+        entry.map(|(_, node)| node.clone())
+    };
+    match all.iter().find(|disk| node(&path).as_ref() == Some(&disk.node)) {
+        Some(disk) if disk.usable.is_empty() => {
+            Found::Disk { device: disk.node.clone(), holds: disk.contents.clone() }
+        }
+        Some(disk) => {
+            Found::No(format!("the disk {:?} cannot be part of a pool: {}", name.as_str(), disk.usable))
+        }
+        None => Found::No(format!("{:?} is no disk that a pool could be made of", name.as_str())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_told_with_what_is_on_it_or_why_it_cannot_be_used() {
+        let entries = [
+            ("virtio-a", "/dev/vdb"),
+            ("wwn-0x5", "/dev/vdb"),
+            ("virtio-root", "/dev/vda"),
+            ("nbd-x", "/dev/nbd0"),
+        ]
+        .map(|(name, node)| (name.to_owned(), node.to_owned()));
+        let disk = |node: &str, contents: &str, usable: &str| Disk {
+            node: node.to_owned(),
+            contents: contents.to_owned(),
+            usable: usable.to_owned(),
+            ..Disk::default()
+        };
+        let all = [disk("/dev/vda", "", "the system runs from it"), disk("/dev/vdb", "ext4", "")];
+        let find = |name: &str| find_one(&name.parse().unwrap(), &entries, &all);
+        let found = Found::Disk { device: "/dev/vdb".to_owned(), holds: "ext4".to_owned() };
+        assert_eq!(find("a"), found);
+        assert_eq!(find("wwn-0x5"), found);
+        for (name, word) in
+            [("root", "the system runs from it"), ("x", "no disk that"), ("c", "connected are")]
+        {
+            assert!(matches!(find(name), Found::No(reason) if reason.contains(word)), "{name}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod name_server;
 mod neighbour;
 mod netlink;
 mod network;
+mod pools;
 mod ports;
 mod resolver;
 
@@ -85,12 +86,31 @@ impl ThisBox {
     }
 
     async fn import_pool(&self, import: Import) -> anyhow::Result<()> {
-        let guid = match import {
-            Import::Only => String::new(),
-            Import::Guid(guid) => guid.to_string(),
+        let zfs = self.zfs().await?;
+        if self.has_pool(&zfs, import).await? {
+            return Ok(());
+        }
+        let guid =
+            pools::choose(import, &zfs.importable().await.map_err(said)?).map_err(anyhow::Error::msg)?;
+        // No key stands in answers: an encrypted pool is imported on the console before they are applied.
+        zfs.import_pool(guid, "").await.map_err(said)
+    }
+
+    /// Whether the pool to be imported is this box's already: by a start that was interrupted, or by somebody at the console who has its
+    /// recovery key. A pool that this box does not know as its own is not imported by itself.
+    async fn has_pool(&self, zfs: &ZfsProxy<'_>, import: Import) -> anyhow::Result<bool> {
+        match zfs.pool().await {
+            Ok(_) => {}
+            Err(error) if zfs::is_locked(&error) => {}
+            Err(Error::NotReady(_)) => return Ok(false),
+            Err(error) => return Err(said(error)),
+        }
+        // One with that number that still waits is another; zfs-manager says so.
+        let waits = match import {
+            Import::Only => false,
+            Import::Guid(guid) => zfs.importable().await.map_err(said)?.iter().any(|pool| pool.guid == guid),
         };
-        // No key stands in answers: that of an encrypted pool was given to zfs-manager itself.
-        self.zfs().await?.import_pool(&guid, "").await.map_err(said)
+        Ok(!waits)
     }
 }
 
@@ -214,6 +234,15 @@ impl Engine for ThisBox {
         settle().await;
         let usable = self.zfs().await?.disks().await.map_err(said)?;
         Ok(disks::find(names, &usable))
+    }
+
+    async fn check_import(&self, import: Import) -> anyhow::Result<Option<String>> {
+        settle().await;
+        let zfs = self.zfs().await?;
+        if self.has_pool(&zfs, import).await? {
+            return Ok(None);
+        }
+        Ok(pools::choose(import, &zfs.importable().await.map_err(said)?).err())
     }
 
     async fn make_pool(&self, pool: &Pool) -> anyhow::Result<()> {

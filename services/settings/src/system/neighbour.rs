@@ -79,6 +79,41 @@ fn answer(listing: &str, address: &str) -> anyhow::Result<Answer> {
 mod tests {
     use super::*;
 
+    /// A cable between two network namespaces. The other end has an address, this one has none.
+    const CABLE: &str = r#"
+        set -e
+        ip link set lo up
+        unshare --net sleep 60 &
+        other=$!
+        trap 'kill $other' EXIT
+        until [ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do :; done
+        ip link add cable0 type veth peer name cable1 netns $other
+        ip link set cable0 up
+        nsenter --target $other --net sh -ec '
+            ip link set cable1 address 52:54:00:00:00:09 up
+            ip address add 10.0.0.9/24 dev cable1'
+        "$0" --exact system::neighbour::tests::who_has_an_address_answers_and_nobody_else_does --nocapture"#;
+
+    /// This very test runs once more in a namespace of its own, for which nobody needs to be root, and asks there.
+    #[tokio::test]
+    async fn who_has_an_address_answers_and_nobody_else_does() {
+        const INSIDE: &str = "UNDERSTUDY_TEST_HAS_A_CABLE";
+        if std::env::var_os(INSIDE).is_some() {
+            let other = ask("cable0", "10.0.0.9".parse().unwrap()).await.unwrap();
+            assert_eq!(other.as_deref(), Some("52:54:00:00:00:09"));
+            assert_eq!(ask("cable0", "10.0.0.8".parse().unwrap()).await.unwrap(), None);
+            return;
+        }
+        let inside = std::process::Command::new("unshare")
+            .args(["--user", "--map-root-user", "--net", "sh", "-c", CABLE])
+            .arg(std::env::current_exe().unwrap())
+            .env(INSIDE, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&inside.stdout) + String::from_utf8_lossy(&inside.stderr);
+        assert!(inside.status.success() && said.contains("1 passed"), "{said}");
+    }
+
     #[test]
     fn only_who_answered_is_a_neighbour() {
         let one = |state: &str| {

@@ -159,8 +159,11 @@ impl ThisBox {
             tracing::warn!("this box has no Ethernet port, and so no network");
             return self.write_network(&[], None).await;
         };
-        let interface = render::interface(network, "");
-        self.write_network(&render::network(network, &mac, true), Some(&interface)).await
+        self.write_network(
+            &render::network(network, &mac, true),
+            Some((&render::interface(network, ""), &mac)),
+        )
+        .await
     }
 
     /// The first port, once one has appeared; nothing if none has when all devices are known.
@@ -179,11 +182,12 @@ impl ThisBox {
         }
     }
 
-    /// Makes these the files of the box's network, and no others. Of virtual networks only `interface` is left.
+    /// Makes these the files of the box's network, and no others. Of virtual networks only the one is left that `keep` names, with the
+    /// hardware address of its port.
     async fn write_network(
         &self,
         network: &[(&'static str, String)],
-        interface: Option<&str>,
+        keep: Option<(&str, &str)>,
     ) -> anyhow::Result<()> {
         let mut changed = false;
         for name in render::NETWORK_FILES {
@@ -193,7 +197,9 @@ impl ThisBox {
         // What systemd-networkd made it does not take away.
         for old in ports::names() {
             let number = old.strip_prefix(render::VLAN_PREFIX).map(str::parse::<u16>);
-            if matches!(number, Some(Ok(_))) && Some(old.as_str()) != interface {
+            let kept =
+                keep.is_some_and(|(name, mac)| name == old && ports::mac(name).as_deref() == Some(mac));
+            if matches!(number, Some(Ok(_))) && !kept {
                 let delete = Program::new("ip").args(["link", "delete", &old]).run().await;
                 delete.with_context(|| format!("cannot remove the virtual network {old}"))?;
             }
@@ -271,7 +277,7 @@ impl ThisBox {
             findings.add("address", false, said);
             return Ok(false);
         }
-        self.write_network(&render::network(network, &port.mac, true), Some(interface)).await?;
+        self.write_network(&render::network(network, &port.mac, true), Some((interface, &port.mac))).await?;
         match &network.address {
             Address::Static { address, .. } => self.fixed(*address, interface, findings).await,
             Address::Dhcp => self.given(interface, findings).await,
@@ -293,7 +299,7 @@ impl ThisBox {
             return Ok(None);
         }
         let mut patience = self.patience(FIXED_WITHIN);
-        self.write_network(&render::network(network, &port.mac, false), Some(interface)).await?;
+        self.write_network(&render::network(network, &port.mac, false), Some((interface, &port.mac))).await?;
         while !ports::exists(interface) {
             if !patience.again().await? {
                 bail!(

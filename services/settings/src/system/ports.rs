@@ -44,6 +44,11 @@ pub fn exists(name: &str) -> bool {
     Path::new(INTERFACES).join(name).exists()
 }
 
+/// The hardware address of an interface, in lower case.
+pub fn mac(name: &str) -> Option<String> {
+    text(&Path::new(INTERFACES).join(name), "address")
+}
+
 /// Names of all interfaces.
 pub fn names() -> Vec<String> {
     let entries = std::fs::read_dir(INTERFACES).into_iter().flatten().flatten();
