@@ -95,12 +95,13 @@ impl<E: Engine> Setup<E> {
         self.restore_network().await;
     }
 
+    /// Back to what is kept, or to none: also where what is kept cannot be read, for then none was applied.
     async fn restore_network(&self) {
-        let restored = async {
-            let kept = self.store.read()?;
-            self.engine.network(kept.as_ref().map(|answers| &answers.network)).await
-        };
-        if let Err(error) = restored.await {
+        let kept = self.store.read().unwrap_or_else(|error| {
+            tracing::warn!("{error:#}");
+            None
+        });
+        if let Err(error) = self.engine.network(kept.as_ref().map(|answers| &answers.network)).await {
             tracing::error!("the network is not as it was before the trial: {error:#}");
         }
     }

@@ -9,6 +9,7 @@ mod network;
 mod pools;
 mod ports;
 mod resolver;
+mod trial;
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -44,6 +45,9 @@ pub struct ThisBox {
     connection: zbus::Connection,
     changes: Arc<watch::Sender<()>>,
     resolver: Arc<resolver::Resolver>,
+    /// Held while the files of the network are written: a trial may begin while a change is applied. Whether systemd-networkd may not have
+    /// read them yet, as when we start: whoever wrote them may have been cut short.
+    unread: tokio::sync::Mutex<bool>,
 }
 
 impl ThisBox {
@@ -57,7 +61,7 @@ impl ThisBox {
             Arc::clone(&resolver),
         );
         tokio::spawn(watching);
-        Ok(Self { connection, changes, resolver })
+        Ok(Self { connection, changes, resolver, unread: tokio::sync::Mutex::new(true) })
     }
 
     /// The pool's manager, once it is on the bus. It searches all disks for a pool before it appears.

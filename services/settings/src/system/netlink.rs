@@ -15,9 +15,10 @@ use tokio::io::unix::AsyncFd;
 pub struct Monitor(AsyncFd<OwnedFd>);
 
 impl Monitor {
-    /// Of interfaces, their links and addresses.
+    /// Of interfaces, their links, addresses and routes.
     pub fn interfaces() -> anyhow::Result<Self> {
-        Self::of(libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR)
+        let addresses = libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR;
+        Self::of(libc::RTMGRP_LINK | addresses | libc::RTMGRP_IPV4_ROUTE | libc::RTMGRP_IPV6_ROUTE)
     }
 
     /// Of hardware addresses of others that become known, or not.
