@@ -1,5 +1,7 @@
 //! What the initramfs does to a state partition that is marked for a factory reset, on a folder that stands for it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -129,7 +129,7 @@ impl<E: Engine> Setup<E> {
                 None
             }
         };
-        let answers = match (self.from_disk(kept.as_ref()).await, kept) {
+        let answers = match (self.disk_answers(kept.as_ref()).await, kept) {
             (FromDisk::Refused(reason), _) => {
                 tracing::warn!("the configuration disk is not taken: {reason}");
                 return self.status.set(State::Unconfigured, &reason);
@@ -154,7 +154,7 @@ impl<E: Engine> Setup<E> {
         self.carried_out(done).await;
     }
 
-    async fn from_disk(&self, kept: Option<&Answers>) -> FromDisk {
+    async fn disk_answers(&self, kept: Option<&Answers>) -> FromDisk {
         let checked = async {
             let Some(text) = self.engine.configuration_disk().await? else { return Ok(FromDisk::Absent) };
             Ok(match self.checked(&text, kept).await? {

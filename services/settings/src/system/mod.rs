@@ -96,12 +96,18 @@ impl ThisBox {
         }
         let guid =
             pools::choose(import, &zfs.importable().await.map_err(said)?).map_err(anyhow::Error::msg)?;
-        // No key stands in answers: an encrypted pool is imported on the console before they are applied.
-        zfs.import_pool(guid, "").await.map_err(said)
+        match zfs.import_pool(guid, "").await {
+            // No key stands in answers. Whoever is at the console has zfs-manager keep it before they are applied.
+            Err(locked) if zfs::is_locked(&locked) => {
+                let (key, _) = zfs.recovery_key().await.map_err(|_| said(locked))?;
+                zfs.import_pool(guid, &key).await.map_err(said)
+            }
+            imported => imported.map_err(said),
+        }
     }
 
-    /// Whether the pool to be imported is this box's already: by a start that was interrupted, or by somebody at the console who has its
-    /// recovery key. A pool that this box does not know as its own is not imported by itself.
+    /// Whether the pool to be imported is this box's already: by a start that was interrupted. A pool that this box does not know
+    /// as its own is never imported by itself.
     async fn has_pool(&self, zfs: &ZfsProxy<'_>, import: Import) -> anyhow::Result<bool> {
         match zfs.pool().await {
             Ok(_) => {}
