@@ -113,10 +113,23 @@ fn password() -> Result<String> {
     Ok(first)
 }
 
+/// A line, without its end.
 fn line() -> Result<String> {
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).context("cannot read the password")?;
-    ensure!(!line.contains(CANCEL), "cancelled");
+    let (mut bytes, mut stdin) = (Vec::new(), std::io::stdin().lock());
+    loop {
+        let chunk = stdin.fill_buf().context("cannot read the password")?;
+        // At a terminal Ctrl-C ends a line too.
+        let end = chunk.iter().position(|&byte| [b'\n', CANCEL].contains(&byte));
+        let ended = chunk.is_empty() || end.is_some();
+        let taken = end.map_or(chunk.len(), |end| end + 1);
+        bytes.extend_from_slice(&chunk[..taken]);
+        stdin.consume(taken);
+        if ended {
+            break;
+        }
+    }
+    ensure!(!bytes.contains(&CANCEL), "cancelled");
+    let line = String::from_utf8(bytes).context("the password is not UTF-8")?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
@@ -127,7 +140,7 @@ fn check_password(password: String) -> Result<String> {
 }
 
 /// What Ctrl-C sends.
-const CANCEL: char = '\u{3}';
+const CANCEL: u8 = 3;
 
 /// The terminal shows nothing of what is typed, until this goes.
 struct Silence(Termios);
@@ -138,7 +151,7 @@ impl Silence {
         let mut silent = before.clone();
         // Ctrl-C ends the line instead of this program, which would leave the terminal silent.
         silent.local_flags -= LocalFlags::ECHO | LocalFlags::ISIG;
-        silent.control_chars[SpecialCharacterIndices::VEOL as usize] = CANCEL as u8;
+        silent.control_chars[SpecialCharacterIndices::VEOL as usize] = CANCEL;
         tcsetattr(std::io::stdin(), SetArg::TCSAFLUSH, &silent).context("cannot silence the terminal")?;
         Ok(Self(before))
     }
