@@ -28,7 +28,7 @@ pub use builder::VmBuilder;
 pub use bytes::Bytes;
 pub use console::{Console, Match, Output, Pattern, Shell};
 pub use deadline::Deadline;
-pub use disk::{Bus, Cache, Disk};
+pub use disk::{Bus, Cache, Disk, write_fat};
 pub use error::Error;
 pub use firmware::Firmware;
 pub use keyboard::{Key, Layout};

@@ -5,6 +5,7 @@ mod prepared;
 
 use std::path::{Path, PathBuf};
 
+pub use files::write_fat;
 pub(crate) use prepared::{Format, PreparedDisk, absolute};
 
 use crate::Bytes;

@@ -28,11 +28,13 @@
 //! is typed: no secret stands in this file in the clear.
 
 mod answers;
+mod place;
 mod read;
 mod values;
 mod write;
 
 pub use answers::{Address, Answers, Import, Network, NewPool, Pool};
+pub use place::line_of;
 pub use read::{Mistake, parse, parse_network};
 pub use values::{
     DiskName, Fixed, HostName, Keyboard, Layout, Mac, PasswordHash, Reason, TimeServer, TimeZone, Vlan,

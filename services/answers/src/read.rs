@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::answers::{Address, Answers, Import, Network, NewPool, Pool};
+use crate::place::line_at;
 use crate::values::{DiskName, Fixed, Layout, Vlan, check_disks, check_gateway};
 use crate::{FILE, VERSION};
 
@@ -104,8 +105,7 @@ impl Source<'_> {
     }
 
     fn line(&self, offset: usize) -> usize {
-        let before = self.0.get(..offset).unwrap_or(self.0);
-        before.bytes().filter(|&byte| byte == b'\n').count() + 1
+        line_at(self.0, offset)
     }
 
     fn mistake<T>(&self, at: &Spanned<T>, reason: impl ToString) -> Mistake {

@@ -134,6 +134,18 @@ fn the_section_of_the_network_stands_alone_too() {
 }
 
 #[test]
+fn the_line_of_an_answer_is_found_again() {
+    assert_eq!(line_of(GOOD, &["host_name"], None), 2);
+    assert_eq!(line_of(GOOD, &["network", "mac"], None), 5);
+    let long = GOOD.replace("[\"A\", \"B\"]", "[\n \"A\",\n \"B\"]");
+    assert_eq!(line_of(&long, &["pool", "disks"], Some(1)), 14);
+    for absent in [&["keyboard"][..], &["pool", "import"], &["host_name", "mac"], &[]] {
+        assert_eq!(line_of(GOOD, absent, None), 0, "{absent:?}");
+    }
+    assert_eq!((line_of(GOOD, &["pool", "disks"], Some(2)), line_of("no toml", &["a"], None)), (0, 0));
+}
+
+#[test]
 fn a_hash_is_not_shown_by_accident() {
     let hash: PasswordHash = HASH.parse().unwrap();
     assert!(!format!("{hash:?}").contains("argon2"));
