@@ -1,0 +1,240 @@
+//! A pool that is there already: which one, and its recovery key.
+
+use crate::appliance::{ForeignPool, Secret};
+use crate::facts::{Facts, unknown};
+use crate::form::{Did, Form, Row, Rows};
+use crate::keys::Key;
+use crate::page::{Page, column};
+use crate::recovery_key::{Elevens, KeyForm};
+use crate::request::{Answer, Request};
+use crate::wizard::draft::Draft;
+use crate::wizard::step::{Context, Go, Outcome, Step};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Id {
+    Pool,
+    Next,
+    Look,
+    Back,
+}
+
+/// Why a pool cannot be used, and what to do; `None` if it can.
+pub(crate) fn why_not(pool: &ForeignPool) -> Option<String> {
+    let host = if pool.last_host.is_empty() { "another computer" } else { &pool.last_host };
+    if pool.in_use_elsewhere {
+        return Some(format!(
+            "It may be in use by {host}. Two at once would destroy it. Shut {host} down first, then look again."
+        ));
+    }
+    if !pool.ours {
+        return Some(
+            "No Understudy made it. Put its disks into the computer they belong to, or make a new pool."
+                .into(),
+        );
+    }
+    match pool.health.as_str() {
+        "ONLINE" | "DEGRADED" => None,
+        health => {
+            let missing = match pool.missing.as_slice() {
+                [] => String::new(),
+                missing => format!(" Missing: {}. Put them in, and look again.", missing.join(", ")),
+            };
+            Some(format!("It cannot be opened ({health}). {}{missing}", pool.hint))
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Import {
+    form: Form<Id>,
+    pools: Vec<ForeignPool>,
+    message: String,
+}
+
+impl Import {
+    pub fn new() -> Self {
+        let form = Form::new()
+            .rows(Id::Pool, "", Rows::pick(Vec::new()))
+            .button(Id::Next, "Go on")
+            .button(Id::Look, "Look again")
+            .button(Id::Back, "Back");
+        Self { form, pools: Vec::new(), message: String::new() }
+    }
+
+    fn take_list(&mut self, facts: &Facts) {
+        let before = self.chosen().map(|pool| pool.guid);
+        self.pools = facts.importable().to_vec();
+        let row = |pool: &ForeignPool| {
+            let disks = match pool.disks.len() {
+                1 => "1 disk".to_owned(),
+                count => format!("{count} disks"),
+            };
+            let host = if pool.last_host.is_empty() {
+                String::new()
+            } else {
+                format!("last used by {}", pool.last_host)
+            };
+            Row::new(format!(
+                "{} {} {} {host}",
+                column(&pool.name, 16),
+                column(&pool.health, 10),
+                column(&disks, 9)
+            ))
+        };
+        let mut rows = Rows::pick(self.pools.iter().map(row).collect());
+        let same = self.pools.iter().position(|pool| Some(pool.guid) == before);
+        let good = self.pools.iter().position(|pool| why_not(pool).is_none());
+        rows.choose(same.or(good).unwrap_or(0));
+        if let Some(list) = self.form.list_mut(Id::Pool) {
+            *list = rows;
+        }
+    }
+
+    fn chosen(&self) -> Option<&ForeignPool> {
+        self.pools.get(self.form.chosen(Id::Pool))
+    }
+
+    fn details(&self) -> String {
+        let Some(pool) = self.chosen() else { return String::new() };
+        if let Some(reason) = why_not(pool) {
+            return format!("{} cannot be used. {reason}", pool.name);
+        }
+        let mut said = vec![format!("Number {}, on {}.", pool.guid, pool.disks.join(", "))];
+        if !pool.missing.is_empty() {
+            said.push(format!(
+                "Missing: {}. It works without; replace what is missing soon.",
+                pool.missing.join(", ")
+            ));
+        }
+        if !pool.hint.is_empty() {
+            said.push(pool.hint.clone());
+        }
+        if pool.encrypted {
+            said.push("It is encrypted: its recovery key is asked next.".into());
+        }
+        said.join(" ")
+    }
+}
+
+impl Step for Import {
+    fn enter(&mut self, context: &mut Context) -> Outcome {
+        self.take_list(context.facts);
+        Request::Importable.into()
+    }
+
+    fn key(&mut self, key: Key, context: &mut Context) -> Outcome {
+        let did = self.form.key(key);
+        if did != Did::Nothing {
+            self.message.clear();
+        }
+        match did {
+            Did::Back | Did::Pressed(Id::Back) => Go::Back.into(),
+            Did::Pressed(Id::Look) => Request::Importable.into(),
+            Did::Pressed(_) => match self.chosen() {
+                Some(pool) if why_not(pool).is_none() => {
+                    context.draft.import = Some(pool.clone());
+                    Go::Next.into()
+                }
+                Some(_) => {
+                    self.message = "This pool cannot be used; the reason stands above.".into();
+                    Outcome::stay()
+                }
+                None => {
+                    self.message =
+                        "There is no pool any more. Look again, or go back and make a new one.".into();
+                    Outcome::stay()
+                }
+            },
+            Did::Nothing | Did::Changed => Outcome::stay(),
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer, context: &mut Context) -> Outcome {
+        if matches!(answer, Answer::Importable(Ok(_))) {
+            self.take_list(context.facts);
+        }
+        Outcome::stay()
+    }
+
+    fn page(&self, facts: &Facts, _draft: &Draft) -> Page {
+        Page::new("Storage: existing pool (6 of 7)")
+            .above("Which pool shall the box use? What is on it stays.")
+            .above(unknown(&facts.importable))
+            .form(&self.form)
+            .below(self.details())
+            .message(&self.message)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum KeyId {
+    Key,
+    Next,
+    Back,
+}
+
+/// The recovery key of the pool that is imported.
+#[derive(Debug)]
+pub(crate) struct ImportKey {
+    form: Form<KeyId>,
+    /// The pool it was typed for.
+    guid: u64,
+    message: String,
+}
+
+impl ImportKey {
+    pub fn new() -> Self {
+        let form = Form::new()
+            .secret(KeyId::Key, "Recovery key")
+            .button(KeyId::Next, "Go on")
+            .button(KeyId::Back, "Back");
+        Self { form, guid: 0, message: String::new() }
+    }
+}
+
+/// Reads what was typed as a recovery key.
+pub(crate) fn typed_key(text: &str) -> Result<Secret, String> {
+    if text.is_empty() { Err("Please type the recovery key.".into()) } else { Elevens::read(text) }
+}
+
+impl Step for ImportKey {
+    fn enter(&mut self, context: &mut Context) -> Outcome {
+        let guid = context.draft.import.as_ref().map_or(0, |pool| pool.guid);
+        if guid != self.guid {
+            *self = Self { guid, ..Self::new() };
+        }
+        Outcome::stay()
+    }
+
+    fn key(&mut self, key: Key, context: &mut Context) -> Outcome {
+        match self.form.key(key) {
+            Did::Back | Did::Pressed(KeyId::Back) => return Go::Back.into(),
+            Did::Pressed(_) => match typed_key(self.form.text(KeyId::Key)) {
+                Ok(key) => {
+                    context.draft.import_key = Some(key);
+                    self.message.clear();
+                    return Go::Next.into();
+                }
+                Err(error) => {
+                    self.form.focus(KeyId::Key);
+                    self.message = error;
+                }
+            },
+            Did::Changed => self.message.clear(),
+            Did::Nothing => {}
+        }
+        Outcome::stay()
+    }
+
+    fn page(&self, _facts: &Facts, draft: &Draft) -> Page {
+        let name = draft.import.as_ref().map_or("", |pool| pool.name.as_str());
+        Page::new("Storage: recovery key (6 of 7)")
+            .above(format!(
+                "The pool {name} is encrypted. Type its recovery key: eight groups of six digits, with or without \
+                 blanks between them."
+            ))
+            .form(&self.form)
+            .below("What you type shows as stars. Whether it opens the pool is seen when the box is set up.")
+            .message(&self.message)
+    }
+}
