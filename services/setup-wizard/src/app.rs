@@ -32,7 +32,10 @@ impl App {
         match event {
             Event::Key(key) => match &mut self.shown {
                 Shown::Starting => Vec::new(),
-                Shown::Menu(menu) => menu.key(*key, &self.facts),
+                Shown::Menu(menu) => {
+                    let requests = menu.key(*key, &self.facts);
+                    if menu.wants_wizard { self.open_wizard() } else { requests }
+                }
                 Shown::Wizard(wizard) => {
                     let went = wizard.key(*key, &self.facts);
                     self.follow(went)
@@ -42,8 +45,10 @@ impl App {
             Event::Changed(source) => {
                 let mut requests = Facts::ask_again(*source);
                 // A port may have got its link, a disk may have been put in.
-                if let Shown::Wizard(wizard) = &self.shown {
-                    requests.extend(wizard.ask_again(*source));
+                match &self.shown {
+                    Shown::Wizard(wizard) => requests.extend(wizard.ask_again(*source)),
+                    Shown::Menu(menu) => requests.extend(menu.ask_again(*source)),
+                    Shown::Starting => {}
                 }
                 requests
             }
@@ -81,21 +86,23 @@ impl App {
         let stage = self.facts.status().stage;
         let to_wizard = stage == Stage::Unconfigured;
         match &self.shown {
-            Shown::Starting if to_wizard => {
-                let (wizard, requests) = Wizard::new();
-                self.shown = Shown::Wizard(Box::new(wizard));
-                Some(requests)
-            }
-            Shown::Starting if stage != Stage::Applying => Some(self.to_menu()),
+            Shown::Starting if to_wizard => Some(self.open_wizard()),
+            Shown::Starting if stage != Stage::Applying => Some(self.open_menu()),
             // Somebody else has set it up meanwhile: over the network, or with a disk that holds the answers.
             Shown::Wizard(wizard) if !wizard.is_past_the_summary() && stage == Stage::Ready => {
-                Some(self.to_menu())
+                Some(self.open_menu())
             }
             _ => None,
         }
     }
 
-    fn to_menu(&mut self) -> Vec<Request> {
+    fn open_wizard(&mut self) -> Vec<Request> {
+        let (wizard, requests) = Wizard::new();
+        self.shown = Shown::Wizard(Box::new(wizard));
+        requests
+    }
+
+    fn open_menu(&mut self) -> Vec<Request> {
         let (menu, requests) = Menu::new();
         self.shown = Shown::Menu(menu);
         requests
@@ -103,7 +110,7 @@ impl App {
 
     fn follow(&mut self, (mut requests, done): (Vec<Request>, bool)) -> Vec<Request> {
         if done {
-            requests.extend(self.to_menu());
+            requests.extend(self.open_menu());
         }
         requests
     }

@@ -36,7 +36,8 @@ pub enum Stage {
 pub struct Status {
     /// How far it is.
     pub stage: Stage,
-    /// What is being done, or what failed; with an unconfigured box, why its answer file was refused. May be empty.
+    /// What is being done, or what failed; of an unconfigured box, why its answer file was refused; of one that serves, what is not as it
+    /// should be all the same. May be empty.
     pub message: String,
     /// Its name.
     pub host_name: String,
@@ -102,7 +103,7 @@ impl Trial {
 /// A disk that is there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Disk {
-    /// Its name in `/dev/disk/by-id`.
+    /// Its name in `/dev/disk/by-id`; empty if it has none.
     pub name: String,
     /// The kernel's name now, like `/dev/sda`.
     pub node: String,
@@ -135,22 +136,20 @@ pub struct ForeignPool {
     pub hint: String,
     /// Its disks.
     pub disks: Vec<String>,
-    /// Those that are not there.
-    pub missing: Vec<String>,
+    /// How many of them are not there.
+    pub missing: u32,
     /// The host that used it last; empty if unknown.
     pub last_host: String,
-    /// Whether another running host may be using it.
+    /// Whether another host had it last and did not release it: it may still be using it.
     pub in_use_elsewhere: bool,
     /// Whether an Understudy made it.
     pub ours: bool,
-    /// Whether its recovery key is needed.
-    pub encrypted: bool,
 }
 
 /// The box's pool.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pool {
-    /// Its name.
+    /// Its name; empty while it is locked and the box does not know.
     pub name: String,
     /// `ONLINE`, `DEGRADED`, … as `zpool list` names it.
     pub health: String,
@@ -167,6 +166,8 @@ pub struct Pool {
 pub struct Machine {
     /// Its name.
     pub name: String,
+    /// Whether it has a timetable and a recovery point, and its last backup did not fail.
+    pub protected: bool,
     /// When its last backup ended, as a person reads it in the box's time zone; empty if never.
     pub last_backup: String,
     /// When the next is due, in the same way; empty if never.
@@ -250,7 +251,7 @@ pub trait Appliance: Send + Sync + 'static {
     fn keep_recovery_key(&self, key: &Secret) -> impl Future<Output = Result<()>> + Send;
     fn confirm_recovery_key(&self) -> impl Future<Output = Result<()>> + Send;
     /// The key of the pool that the next answers import.
-    fn give_import_key(&self, guid: u64, key: &Secret) -> impl Future<Output = Result<()>> + Send;
+    fn give_import_key(&self, key: &Secret) -> impl Future<Output = Result<()>> + Send;
     /// Sets the box up. The answer comes when the answers are kept; [`Status`] says how it goes on.
     fn apply(&self, answers: &str) -> impl Future<Output = Result<()>> + Send;
     fn change_network(&self, network: &str) -> impl Future<Output = Result<()>> + Send;

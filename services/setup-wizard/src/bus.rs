@@ -15,8 +15,10 @@ use crate::appliance::{
 };
 use contract::{SchedulerProxy, SettingsProxy, ZfsProxy};
 
-/// What zfs-manager calls a pool whose key is not loaded.
-const LOCKED: &str = "LOCKED";
+/// How zfs-manager's answer begins while the pool is there and its key is not.
+const LOCKED: &str = "the pool is locked";
+/// Beneath it stand the disks' names.
+const BY_ID: &str = "/dev/disk/by-id/";
 /// Time zones of this box, a line each (tzdata's `zone1970.tab`: columns are separated by tabs, the third is the name).
 const ZONES: &str = "/usr/share/zoneinfo/zone1970.tab";
 const OS_RELEASE: &str = "/etc/os-release";
@@ -149,8 +151,9 @@ impl Appliance for Bus {
     }
 
     async fn keyboards(&self) -> Result<Vec<Keyboard>> {
-        let names = self.settings.keyboards().await.map_err(said(settings::NAME))?;
-        Ok(names.into_iter().map(|name| Keyboard { name, words: String::new() }).collect())
+        let keyboards = self.settings.keyboards().await.map_err(said(settings::NAME))?;
+        let keyboard = |known: contract::Keyboard| Keyboard { name: known.name, words: known.description };
+        Ok(keyboards.into_iter().map(keyboard).collect())
     }
 
     async fn time_zones(&self) -> Result<Vec<String>> {
@@ -163,7 +166,7 @@ impl Appliance for Bus {
     async fn disks(&self) -> Result<Vec<Disk>> {
         let disks = self.zfs.disks().await.map_err(said(zfs::NAME))?;
         let disk = |disk: contract::Disk| Disk {
-            name: disk.name,
+            name: disk.name.strip_prefix(BY_ID).unwrap_or_default().to_owned(),
             node: disk.node,
             model: disk.model,
             serial: disk.serial,
@@ -188,7 +191,6 @@ impl Appliance for Bus {
             last_host: pool.last_host,
             in_use_elsewhere: pool.in_use_elsewhere,
             ours: pool.ours,
-            encrypted: pool.encrypted,
         };
         Ok(pools.into_iter().map(pool).collect())
     }
@@ -196,12 +198,15 @@ impl Appliance for Bus {
     async fn pool(&self) -> Result<Option<Pool>> {
         match self.zfs.pool().await {
             Ok(pool) => Ok(Some(Pool {
-                locked: pool.health == LOCKED,
+                locked: false,
                 name: pool.name,
                 health: pool.health,
                 size: pool.size,
                 free: pool.free,
             })),
+            Err(Error::NotReady(text)) if text.starts_with(LOCKED) => {
+                Ok(Some(Pool { locked: true, ..Pool::default() }))
+            }
             Err(Error::NotReady(_)) => Ok(None),
             Err(error) => Err(said(zfs::NAME)(error)),
         }
@@ -209,11 +214,12 @@ impl Appliance for Bus {
 
     async fn machines(&self) -> Result<Vec<Machine>> {
         let machines = self.scheduler.overview().await.map_err(said(scheduler::NAME))?;
-        let machine = |machine: contract::Overview| Machine {
+        let machine = |machine: contract::MachineOverview| Machine {
             name: machine.name,
-            last_backup: time(machine.last_backup),
-            next_due: time(machine.next_due),
-            failure: machine.last_failure,
+            protected: machine.protected,
+            last_backup: time(machine.backed_up),
+            next_due: time(machine.due),
+            failure: machine.failure,
             running: (!machine.job.is_empty()).then_some(machine.percent),
         };
         Ok(machines.into_iter().map(machine).collect())
@@ -259,8 +265,9 @@ impl Appliance for Bus {
         self.zfs.confirm_recovery_key().await.map_err(said(zfs::NAME))
     }
 
-    async fn give_import_key(&self, guid: u64, key: &Secret) -> Result<()> {
-        self.settings.give_import_key(guid, &key.0).await.map_err(said(settings::NAME))
+    // zfs-manager has one place for the key of the pool that comes next, made or imported.
+    async fn give_import_key(&self, key: &Secret) -> Result<()> {
+        self.keep_recovery_key(key).await
     }
 
     async fn apply(&self, answers: &str) -> Result<()> {

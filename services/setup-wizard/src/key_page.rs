@@ -15,7 +15,7 @@ pub(crate) fn shown(page: Page, key: &Secret) -> Page {
         "This is the recovery key of the pool. Write it on paper now, and keep the paper away from the box. Two of its \
          groups are asked next.",
     );
-    numbered.chunks(4).fold(page, |page, line| page.above(line.join("     ")))
+    numbered.chunks(4).fold(page, |page, line| page.above(line.join("       ")))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

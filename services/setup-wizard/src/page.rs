@@ -91,8 +91,11 @@ impl Page {
         if let Some(typed) = rows.typed() {
             head = format!("{head} (type to find one: {typed}_)");
         }
-        if rows.more() || fitting < all {
+        if rows.typed().is_some() {
             head = format!("{head}  {fitting} of {all}");
+        }
+        if head.is_empty() && fitting == 0 {
+            head = "(nothing to choose from)".to_owned();
         }
         if !head.is_empty() {
             let mark = if focused && fitting == 0 { ">" } else { " " };
@@ -111,8 +114,9 @@ impl Page {
             let end = text.chars().count();
             self.lines.push(Line { focus: here.then_some((0, 0..end)), text });
         }
-        if rows.more() {
-            self.lines.push(Line { text: "  ...".into(), focus: None });
+        let more = rows.more();
+        if !more.is_empty() {
+            self.lines.push(Line { text: format!("  ... {more}"), focus: None });
         }
     }
 
@@ -135,9 +139,10 @@ impl Page {
         self.lines.push(line);
     }
 
-    /// Lines that stay as they are, one below the other.
-    pub fn listing(mut self, lines: Vec<String>) -> Self {
-        self.lines.extend(lines.into_iter().map(|text| Line { text, focus: None }));
+    /// One below the other, without blank lines between.
+    pub fn listing(mut self, texts: &[String]) -> Self {
+        let lines = texts.iter().flat_map(|text| wrap(text, INNER));
+        self.lines.extend(lines.map(|text| Line { text, focus: None }));
         self
     }
 
@@ -158,7 +163,7 @@ impl Page {
         picture.write(1, 0, &"=".repeat(WIDTH), false);
         picture.write(HEIGHT - 2, 0, &"-".repeat(WIDTH), false);
         let help = if self.help.is_empty() {
-            "Tab, arrows: move   Enter: go on   Esc: back   Ctrl-L: draw anew"
+            "Tab, arrows, in lists n p: move   Enter: go on   Esc: back   Ctrl-L: draw anew"
         } else {
             &self.help
         };

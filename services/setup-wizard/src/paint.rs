@@ -113,7 +113,7 @@ mod tests {
                 for (line, cells) in picture.lines().enumerate() {
                     for (column, cell) in cells.iter().enumerate() {
                         let place = screen.cell(u16::try_from(line).unwrap(), u16::try_from(column).unwrap()).unwrap();
-                        let character = if place.has_contents() { place.contents() } else { " ".into() };
+                        let character = if place.has_contents() { place.contents() } else { " " };
                         prop_assert_eq!(character.to_string(), char::from(cell.character).to_string());
                         prop_assert_eq!(place.inverse(), cell.reverse);
                     }

@@ -43,11 +43,8 @@ impl Picture {
         let end = if line == HEIGHT - 1 { WIDTH - 1 } else { WIDTH };
         let places = row.iter_mut().take(end).skip(column);
         for (place, character) in places.zip(text.chars()) {
-            let character = match u8::try_from(character) {
-                Ok(byte @ b' '..=b'~') => byte,
-                _ => b'?',
-            };
-            *place = Cell { character, reverse };
+            let printable = u8::try_from(character).ok().filter(|byte| matches!(byte, b' '..=b'~'));
+            *place = Cell { character: printable.unwrap_or(b'?'), reverse };
         }
     }
 
@@ -74,10 +71,15 @@ impl fmt::Debug for Picture {
     }
 }
 
-/// The text in lines of at most `width` characters, broken at blanks; a longer word is broken where the line ends.
+/// The text in lines of at most `width` characters, broken at blanks; a longer word is broken where the line ends. A line that has room
+/// stays as it is, columns included.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
+        if paragraph.chars().count() <= width {
+            lines.push(paragraph.to_owned());
+            continue;
+        }
         let mut line = String::new();
         for word in paragraph.split_whitespace() {
             let mut word: Vec<char> = word.chars().collect();
@@ -118,6 +120,7 @@ mod tests {
     #[test]
     fn long_texts_are_broken_at_blanks_and_long_words_anywhere() {
         assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrap("one  two", 8), ["one  two"]);
         assert_eq!(wrap("a 123456789 b", 4), ["a", "1234", "5678", "9 b"]);
         assert_eq!(wrap("first\n\nlast", 9), ["first", "", "last"]);
     }

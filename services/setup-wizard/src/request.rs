@@ -36,7 +36,7 @@ pub enum Request {
     HashPassword(u64, Secret),
     KeepRecoveryKey(Secret),
     ConfirmRecoveryKey,
-    GiveImportKey(u64, Secret),
+    GiveImportKey(Secret),
     Apply(String),
     ChangeNetwork(String),
     SetPassword(PasswordHash),
@@ -69,7 +69,7 @@ impl Request {
             | Self::EndTrial
             | Self::KeepRecoveryKey(_)
             | Self::ConfirmRecoveryKey
-            | Self::GiveImportKey(..)
+            | Self::GiveImportKey(_)
             | Self::Apply(_)
             | Self::ChangeNetwork(_)
             | Self::SetPassword(_)
@@ -176,9 +176,7 @@ pub async fn carry_out(appliance: &impl Appliance, request: Request) -> Answer {
         Request::EndTrial => did(Deed::EndTrial, appliance.end_trial().await),
         Request::KeepRecoveryKey(key) => did(Deed::KeepRecoveryKey, appliance.keep_recovery_key(&key).await),
         Request::ConfirmRecoveryKey => did(Deed::ConfirmRecoveryKey, appliance.confirm_recovery_key().await),
-        Request::GiveImportKey(guid, key) => {
-            did(Deed::GiveImportKey, appliance.give_import_key(guid, &key).await)
-        }
+        Request::GiveImportKey(key) => did(Deed::GiveImportKey, appliance.give_import_key(&key).await),
         Request::Apply(answers) => did(Deed::Apply, appliance.apply(&answers).await),
         Request::ChangeNetwork(network) => did(Deed::ChangeNetwork, appliance.change_network(&network).await),
         Request::SetPassword(hash) => did(Deed::SetPassword, appliance.set_password(hash.as_str()).await),

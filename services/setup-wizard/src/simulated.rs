@@ -34,8 +34,8 @@ pub struct World {
     pub mistakes: Vec<Mistake>,
     /// The key that was handed over, and whether it is confirmed.
     pub key: Option<(Secret, bool)>,
-    /// The key for an import, with the pool's number.
-    pub import_key: Option<(u64, Secret)>,
+    /// The key for an import.
+    pub import_key: Option<Secret>,
     /// The answers that were applied.
     pub applied: Option<Answers>,
     /// What was done, in order, in words.
@@ -102,6 +102,7 @@ impl World {
     pub fn set_up() -> Self {
         let machine = |name: &str| Machine {
             name: name.into(),
+            protected: true,
             last_backup: "2026-11-22 03:10".into(),
             next_due: "2026-11-23 03:00".into(),
             ..Machine::default()
@@ -268,9 +269,9 @@ impl Appliance for Simulated {
         })
     }
 
-    fn give_import_key(&self, guid: u64, key: &Secret) -> impl Future<Output = Result<()>> + Send {
+    fn give_import_key(&self, key: &Secret) -> impl Future<Output = Result<()>> + Send {
         self.deed("give import key".into(), |world| {
-            world.import_key = Some((guid, key.clone()));
+            world.import_key = Some(key.clone());
             Ok(())
         })
     }

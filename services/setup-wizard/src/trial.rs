@@ -2,7 +2,7 @@
 
 use understudy_answers::Network;
 
-use crate::appliance::{Result, Trial};
+use crate::appliance::{Check, Result, Trial};
 use crate::page::Page;
 use crate::request::{Answer, Request};
 
@@ -37,22 +37,22 @@ impl Trying {
     }
 
     /// What came out.
-    pub fn on(&self, mut page: Page) -> Page {
+    pub fn on(&self, page: Page) -> Page {
         match &self.result {
             None => page.above("Trying these settings. This may take a minute. Esc gives up and goes back."),
             Some(Err(error)) => page.message(error),
             Some(Ok(trial)) => {
-                let addresses =
-                    if trial.addresses.is_empty() { "none".to_owned() } else { trial.addresses.join(", ") };
-                page = page.above(format!("Address of the box: {addresses}"));
-                if !trial.gateway.is_empty() {
-                    page = page.above(format!("Router: {}", trial.gateway));
-                }
-                for check in &trial.checks {
-                    let mark = if check.ok { "[ok]    " } else { "[FAILED]" };
-                    page = page.above(format!("{mark} {}: {}", check.what, check.said));
-                }
-                page
+                let addresses = match trial.addresses.as_slice() {
+                    [] => "none".to_owned(),
+                    addresses => addresses.join(", "),
+                };
+                let gateway = if trial.gateway.is_empty() { "none" } else { &trial.gateway };
+                let page = page.above(format!("Address of the box: {addresses}   Router: {gateway}"));
+                let check = |check: &Check| {
+                    let mark = if check.ok { "[ok]" } else { "[FAILED]" };
+                    format!("{mark} {}: {}", check.what, check.said)
+                };
+                page.listing(&trial.checks.iter().map(check).collect::<Vec<_>>())
             }
         }
     }

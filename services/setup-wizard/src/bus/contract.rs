@@ -19,6 +19,12 @@ pub(super) struct Port {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, Type)]
+pub(super) struct Keyboard {
+    pub name: String,
+    pub description: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, Type)]
 pub(super) struct Check {
     pub what: String,
     pub ok: bool,
@@ -47,13 +53,12 @@ pub(super) struct Mistake {
 pub(super) trait Settings {
     fn status(&self) -> Result<Status>;
     fn ports(&self) -> Result<Vec<Port>>;
-    fn keyboards(&self) -> Result<Vec<String>>;
+    fn keyboards(&self) -> Result<Vec<Keyboard>>;
     fn set_keyboard(&self, name: &str) -> Result<()>;
     fn try_network(&self, network: &str) -> Result<Trial>;
     fn end_trial(&self) -> Result<()>;
     fn change_network(&self, network: &str) -> Result<()>;
     fn check(&self, answers: &str) -> Result<Vec<Mistake>>;
-    fn give_import_key(&self, guid: u64, key: &str) -> Result<()>;
     fn apply(&self, answers: &str) -> Result<()>;
     fn set_password(&self, hash: &str) -> Result<()>;
     fn reboot(&self) -> Result<()>;
@@ -63,6 +68,7 @@ pub(super) trait Settings {
 
 #[derive(Debug, Clone, Serialize, Deserialize, Type)]
 pub(super) struct Disk {
+    /// Its path, best beneath `/dev/disk/by-id`.
     pub name: String,
     pub node: String,
     pub model: String,
@@ -84,11 +90,11 @@ pub(super) struct ForeignPool {
     pub health: String,
     pub hint: String,
     pub disks: Vec<String>,
-    pub missing: Vec<String>,
+    /// How many disks are not there; each of them is `missing` among `disks`.
+    pub missing: u32,
     pub last_host: String,
     pub in_use_elsewhere: bool,
     pub ours: bool,
-    pub encrypted: bool,
 }
 
 #[proxy(
@@ -107,16 +113,19 @@ pub(super) trait Zfs {
     fn unlock(&self, key: &str) -> Result<()>;
 }
 
-/// A machine as the overview has it; times are seconds since 1970-01-01 UTC, 0 for never.
+/// A machine at a glance; times are seconds since 1970-01-01 UTC, 0 for never.
 #[derive(Debug, Clone, Serialize, Deserialize, Type)]
-pub(super) struct Overview {
+pub(super) struct MachineOverview {
+    pub machine: String,
     pub name: String,
-    pub last_backup: u64,
-    pub next_due: u64,
+    pub protected: bool,
+    pub backed_up: u64,
+    pub due: u64,
     /// Empty if the last backup did not fail.
-    pub last_failure: String,
+    pub failure: String,
     /// The running job; empty if none.
     pub job: String,
+    pub step: String,
     pub percent: u8,
 }
 
@@ -127,6 +136,6 @@ pub(super) struct Overview {
     gen_blocking = false
 )]
 pub(super) trait Scheduler {
-    fn overview(&self) -> Result<Vec<Overview>>;
+    fn overview(&self) -> Result<Vec<MachineOverview>>;
     fn new_pairing_code(&self) -> Result<(String, u64)>;
 }

@@ -15,6 +15,7 @@ const DENIED: &str = r#"<policy context="default">
     <deny send_destination="org.understudy.Settings1"/>
     <deny send_destination="org.understudy.Zfs1"/>
     <deny send_destination="org.understudy.Scheduler1"/>
+    <deny receive_type="signal" receive_interface="org.understudy.Zfs1.Manager"/>
     <deny receive_sender="org.understudy.Scheduler1" receive_type="signal"/>
   </policy>"#;
 
@@ -48,17 +49,21 @@ impl Settings {
     async fn status_changed(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
 }
 
-struct Zfs;
+/// Whether its pool is locked; otherwise there is none.
+struct Zfs(bool);
 
 #[interface(name = "org.understudy.Zfs1.Manager")]
 impl Zfs {
     fn pool(&self) -> std::result::Result<zfs::Pool, Error> {
-        Err(Error::NotReady("there is no pool".into()))
+        match self.0 {
+            true => Err(Error::NotReady("the pool is locked; enter the recovery key on the console".into())),
+            false => Err(Error::NotReady("there is no pool".into())),
+        }
     }
 
     fn disks(&self) -> Vec<contract::Disk> {
         vec![contract::Disk {
-            name: "ata-A".into(),
+            name: "/dev/disk/by-id/ata-A".into(),
             node: "/dev/sda".into(),
             model: "M".into(),
             serial: "A".into(),
@@ -80,12 +85,15 @@ struct Scheduler;
 
 #[interface(name = "org.understudy.Scheduler1.Manager")]
 impl Scheduler {
-    fn overview(&self) -> Vec<contract::Overview> {
-        vec![contract::Overview {
+    fn overview(&self) -> Vec<contract::MachineOverview> {
+        vec![contract::MachineOverview {
+            machine: "m".into(),
+            protected: true,
+            step: "copying".into(),
             name: "mail".into(),
-            last_backup: 0,
-            next_due: 1_763_800_000,
-            last_failure: "why".into(),
+            backed_up: 0,
+            due: 1_763_800_000,
+            failure: "why".into(),
             job: "1".into(),
             percent: 42,
         }]
@@ -97,7 +105,7 @@ async fn what_the_services_say_arrives() {
     let bus = PrivateBus::start();
     let service = bus.connect().await;
     service.object_server().at(settings::PATH, Settings).await.unwrap();
-    service.object_server().at(zfs::PATH, Zfs).await.unwrap();
+    service.object_server().at(zfs::PATH, Zfs(false)).await.unwrap();
     service.object_server().at(scheduler::PATH, Scheduler).await.unwrap();
     let console = Bus::new(bus.connect().await).await.unwrap();
     let absent = console.status().await.unwrap_err();
@@ -114,12 +122,17 @@ async fn what_the_services_say_arrives() {
     assert_eq!(console.check("").await.unwrap()[0].line, 3);
     assert_eq!(console.pool().await, Ok(None));
     let disk = &console.disks().await.unwrap()[0];
-    assert_eq!((disk.size, disk.contents.as_str(), disk.unusable.as_str()), (42, "ext4", "it is mounted"));
+    assert_eq!((disk.name.as_str(), disk.size), ("ata-A", 42));
+    assert_eq!((disk.contents.as_str(), disk.unusable.as_str()), ("ext4", "it is mounted"));
     let refused = console.unlock(&Secret("123".into())).await.unwrap_err();
     assert_eq!(refused, "a key of 3 characters does not open the pool");
     let machine = &console.machines().await.unwrap()[0];
     assert_eq!((machine.last_backup.as_str(), machine.running), ("", Some(42)));
     assert!(machine.next_due.starts_with("2025-11-2"), "{}", machine.next_due);
+
+    service.object_server().remove::<Zfs, _>(zfs::PATH).await.unwrap();
+    service.object_server().at(zfs::PATH, Zfs(true)).await.unwrap();
+    assert!(console.pool().await.unwrap().unwrap().locked);
 
     let emitter = SignalEmitter::new(&service, settings::PATH).unwrap();
     Settings::status_changed(&emitter).await.unwrap();
@@ -147,7 +160,7 @@ fn every_request() -> Vec<Request> {
         Request::EndTrial,
         Request::KeepRecoveryKey(secret()),
         Request::ConfirmRecoveryKey,
-        Request::GiveImportKey(1, secret()),
+        Request::GiveImportKey(secret()),
         Request::Apply(text()),
         Request::ChangeNetwork(text()),
         Request::SetPassword(hash.parse().unwrap()),
@@ -190,9 +203,14 @@ async fn the_policy_lets_through_what_the_console_asks_and_nothing_else() {
         assert!(error.to_string().contains("AccessDenied"), "{member}: {error}");
     }
     // Signals are heard, those of a service that keeps its own to itself included.
-    let emitter = SignalEmitter::new(&service, scheduler::PATH).unwrap();
-    emitter.emit("org.understudy.Scheduler1.Manager", "JobChanged", &("1",)).await.unwrap();
-    while console.changed().await != Source::Machines {}
+    for (path, interface, source) in [
+        (scheduler::PATH, "org.understudy.Scheduler1.Manager", Source::Machines),
+        (zfs::PATH, "org.understudy.Zfs1.Manager", Source::Pool),
+    ] {
+        let emitter = SignalEmitter::new(&service, path).unwrap();
+        emitter.emit(interface, "SomethingChanged", &("1",)).await.unwrap();
+        while console.changed().await != source {}
+    }
 }
 
 #[test]

@@ -83,6 +83,10 @@ impl Rows {
         &self.all
     }
 
+    pub fn row_mut(&mut self, number: usize) -> Option<&mut Row> {
+        self.all.get_mut(number)
+    }
+
     /// Numbers of the marked rows.
     pub fn marked(&self) -> Vec<usize> {
         self.all.iter().enumerate().filter(|(_, row)| row.marked).map(|(number, _)| number).collect()
@@ -169,29 +173,41 @@ impl Rows {
 
     /// The rows that are shown.
     pub fn window(&self) -> impl Iterator<Item = Shown<'_>> {
-        let height = self.height.min(self.fitting.len());
-        let from = match self.kind {
-            Use::Read => self.cursor,
-            _ => self.cursor.saturating_sub(height.saturating_sub(1)),
-        };
-        self.fitting.iter().enumerate().skip(from).take(height).filter_map(move |(at, number)| {
-            let row = self.all.get(*number)?;
-            let under_cursor = at == self.cursor && self.kind != Use::Read;
-            let mark = match self.kind {
-                Use::Read => "",
-                Use::Mark if !row.why_not.is_empty() => "[-] ",
-                Use::Mark if row.marked => "[x] ",
-                Use::Mark => "[ ] ",
-                _ if under_cursor => "(*) ",
-                _ => "( ) ",
-            };
-            Some(Shown { mark, text: &row.text, under_cursor })
-        })
+        self.fitting.iter().enumerate().skip(self.first()).take(self.height).filter_map(
+            move |(at, number)| {
+                let row = self.all.get(*number)?;
+                let under_cursor = at == self.cursor && self.kind != Use::Read;
+                let mark = match self.kind {
+                    Use::Read => "",
+                    Use::Mark if !row.why_not.is_empty() => "[-] ",
+                    Use::Mark if row.marked => "[x] ",
+                    Use::Mark => "[ ] ",
+                    _ if under_cursor => "(*) ",
+                    _ => "( ) ",
+                };
+                Some(Shown { mark, text: &row.text, under_cursor })
+            },
+        )
     }
 
-    /// Whether there is more above and below what is shown.
-    pub fn more(&self) -> bool {
-        self.fitting.len() > self.height
+    /// What to say of rows that are not shown; empty if all are.
+    pub fn more(&self) -> String {
+        let (from, all) = (self.first(), self.fitting.len());
+        let below = all.saturating_sub(from + self.height);
+        match (from, below) {
+            (0, 0) => String::new(),
+            (above, 0) => format!("{above} more above (arrow up, p)"),
+            (0, below) => format!("{below} more below (arrow down, n)"),
+            (above, below) => format!("{above} more above, {below} more below"),
+        }
+    }
+
+    /// The first of the rows that are shown.
+    fn first(&self) -> usize {
+        match self.kind {
+            Use::Read => self.cursor,
+            _ => (self.cursor + 1).saturating_sub(self.height),
+        }
     }
 }
 
@@ -254,6 +270,7 @@ mod tests {
         rows.key(Key::PageDown);
         rows.key(Key::Char('n'));
         assert_eq!(shown(&rows), ["Europe/Bern", "Asia/Hebron"]);
+        assert_eq!(rows.more(), "2 more above (arrow up, p)");
         assert!(!rows.key(Key::Down));
     }
 }

@@ -1,5 +1,6 @@
 //! What the menu offers. A new entry is a variant here and a page; the compiler names every place that has to know of it.
 
+use crate::appliance::Stage;
 use crate::facts::Facts;
 use crate::menu::Opened;
 use crate::menu::network::ChangeNetwork;
@@ -9,6 +10,8 @@ use crate::request::{Deed, Request};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entry {
     Unlock,
+    /// The wizard: a first set-up may have failed. The box refuses it if it was set up before.
+    SetUp,
     PairingCode,
     Network,
     Password,
@@ -23,6 +26,7 @@ impl Entry {
     pub fn all(facts: &Facts) -> Vec<Self> {
         let all = [
             Self::Unlock,
+            Self::SetUp,
             Self::PairingCode,
             Self::Network,
             Self::Password,
@@ -33,6 +37,7 @@ impl Entry {
         ];
         let makes_sense = |entry: &Self| match entry {
             Self::Unlock => facts.pool().is_some_and(|pool| pool.locked),
+            Self::SetUp => facts.status().stage == Stage::Failed,
             Self::RecoveryKey => facts.pool().is_some(),
             Self::PairingCode
             | Self::Network
@@ -47,6 +52,7 @@ impl Entry {
     pub fn name(self) -> &'static str {
         match self {
             Self::Unlock => "Unlock the pool",
+            Self::SetUp => "Set the box up",
             Self::PairingCode => "Pairing code for a machine",
             Self::Network => "Network",
             Self::Password => "Password of the administrator",
@@ -57,9 +63,10 @@ impl Entry {
         }
     }
 
-    /// Its page, and what that wants to know. Its requests are numbered from `numbers` on.
-    pub fn open(self, facts: &Facts, numbers: u64) -> (Box<dyn Opened + Send>, Vec<Request>) {
-        match self {
+    /// Its page, and what that wants to know; `None` for the wizard. Its requests are numbered from `numbers` on.
+    pub fn open(self, facts: &Facts, numbers: u64) -> Option<(Box<dyn Opened + Send>, Vec<Request>)> {
+        Some(match self {
+            Self::SetUp => return None,
             Self::Unlock => (Box::new(Unlock::new()), Vec::new()),
             Self::PairingCode => (Box::new(PairingCode::new()), vec![Request::PairingCode]),
             Self::Network => (Box::new(ChangeNetwork::new(facts, numbers)), vec![Request::Ports]),
@@ -73,6 +80,6 @@ impl Entry {
                 Vec::new(),
             ),
             Self::FactoryReset => (Box::new(Reset::new()), Vec::new()),
-        }
+        })
     }
 }

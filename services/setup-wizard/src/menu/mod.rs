@@ -6,6 +6,7 @@ mod network;
 mod overview;
 mod pages;
 
+use crate::appliance::Source;
 use crate::facts::Facts;
 use crate::form::{Did, Form, Row, Rows};
 use crate::keys::Key;
@@ -57,6 +58,11 @@ pub(crate) trait Opened {
         false
     }
 
+    /// What it wants to ask again because of a change.
+    fn ask_again(&self, _source: Source) -> Vec<Request> {
+        Vec::new()
+    }
+
     /// Nobody is there any more: what has to be undone.
     fn abandon(&mut self) -> Vec<Request> {
         Vec::new()
@@ -77,6 +83,8 @@ pub(crate) struct Menu {
     message: String,
     /// How many pages were opened: an answer to one is not taken for an answer to the next.
     opened: u64,
+    /// The wizard was chosen.
+    pub wants_wizard: bool,
 }
 
 impl std::fmt::Debug for Menu {
@@ -94,6 +102,7 @@ impl Menu {
             entries: Vec::new(),
             message: String::new(),
             opened: 0,
+            wants_wizard: false,
         };
         (menu, vec![Request::Status, Request::About, Request::Pool, Request::Machines])
     }
@@ -137,7 +146,10 @@ impl Menu {
         if key == Key::Enter {
             let Some(entry) = self.entries.get(self.form.chosen(())) else { return Vec::new() };
             self.opened += 1;
-            let (opened, requests) = entry.open(facts, self.opened << 32);
+            let Some((opened, requests)) = entry.open(facts, self.opened << 32) else {
+                self.wants_wizard = true;
+                return Vec::new();
+            };
             self.screen = Screen::Opened(opened);
             return requests;
         }
@@ -158,6 +170,14 @@ impl Menu {
         let Screen::Opened(opened) = &mut self.screen else { return Vec::new() };
         let turn = opened.second();
         self.follow(turn, facts)
+    }
+
+    /// What the page that is open may want to ask again because of a change.
+    pub fn ask_again(&self, source: Source) -> Vec<Request> {
+        match &self.screen {
+            Screen::Opened(opened) => opened.ask_again(source),
+            _ => Vec::new(),
+        }
     }
 
     pub fn counts(&self) -> bool {

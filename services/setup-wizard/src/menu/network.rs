@@ -1,5 +1,6 @@
 //! Changing the network: tried, then kept within a minute, or it goes back by itself, so that a mistake never cuts the box off.
 
+use crate::appliance::Source;
 use crate::facts::{Facts, unknown};
 use crate::form::{Did, Form};
 use crate::keys::Key;
@@ -22,7 +23,7 @@ enum TrialId {
 enum At {
     Filling,
     /// With the seconds left once there is a result.
-    Trying(Trying, Form<TrialId>, u32),
+    Trying(Box<Trying>, Form<TrialId>, u32),
     Keeping,
 }
 
@@ -61,7 +62,7 @@ impl Opened for ChangeNetwork {
                         .button(TrialId::Back, "Go back to the network as it was")
                         .button(TrialId::Keep, "Keep it");
                     form.show(TrialId::Keep, false);
-                    self.at = At::Trying(trying, form, SECONDS);
+                    self.at = At::Trying(Box::new(trying), form, SECONDS);
                     Turn::ask(request)
                 }
                 Did::Nothing | Did::Changed => Turn::stay(),
@@ -80,17 +81,18 @@ impl Opened for ChangeNetwork {
     }
 
     fn answer(&mut self, answer: &Answer, facts: &Facts) -> Turn {
-        match (&mut self.at, answer) {
-            (_, Answer::Ports(Ok(_))) => self.filled.set_ports(facts.ports()),
-            (At::Trying(trying, form, _), Answer::Trial(..)) => {
-                if trying.answer(answer) {
-                    // Without any result there is nothing to keep.
-                    form.show(TrialId::Keep, matches!(&trying.result, Some(Ok(_))));
-                    if trying.is_good() {
-                        form.focus(TrialId::Keep);
-                    }
-                }
+        if let At::Trying(trying, form, _) = &mut self.at
+            && trying.answer(answer)
+        {
+            // Without any result there is nothing to keep.
+            form.show(TrialId::Keep, matches!(&trying.result, Some(Ok(_))));
+            if trying.is_good() {
+                form.focus(TrialId::Keep);
             }
+            return Turn::stay();
+        }
+        match (&self.at, answer) {
+            (_, Answer::Ports(Ok(_))) => self.filled.set_ports(facts.ports()),
             (At::Keeping, Answer::Did(Deed::ChangeNetwork, Ok(()))) => {
                 return Turn::said("The network is changed.");
             }
@@ -102,20 +104,26 @@ impl Opened for ChangeNetwork {
     }
 
     fn second(&mut self) -> Turn {
-        match &mut self.at {
-            At::Trying(Trying { result: Some(_), .. }, _, left) => {
-                *left = left.saturating_sub(1);
-                if *left == 0 {
-                    return self.end("Nobody said that the new network works: it is as it was.");
-                }
-                Turn::stay()
+        if let At::Trying(trying, _, left) = &mut self.at
+            && trying.result.is_some()
+        {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                return self.end("Nobody said that the new network works: it is as it was.");
             }
-            _ => Turn::stay(),
         }
+        Turn::stay()
     }
 
     fn counts(&self) -> bool {
-        matches!(&self.at, At::Trying(Trying { result: Some(_), .. }, ..))
+        matches!(&self.at, At::Trying(trying, ..) if trying.result.is_some())
+    }
+
+    fn ask_again(&self, source: Source) -> Vec<Request> {
+        match (&self.at, source) {
+            (At::Filling, Source::Settings | Source::All) => vec![Request::Ports],
+            _ => Vec::new(),
+        }
     }
 
     fn abandon(&mut self) -> Vec<Request> {

@@ -18,16 +18,14 @@ pub(crate) fn name(facts: &Facts) -> String {
 pub(crate) fn alarms(facts: &Facts) -> Vec<String> {
     let mut alarms = Vec::new();
     let status = facts.status();
-    if status.stage == Stage::Failed {
-        alarms.push(status.message);
+    // One that serves says so what is not as it should be all the same.
+    if matches!(status.stage, Stage::Failed | Stage::Ready) && !status.message.is_empty() {
+        alarms.push(status.message.clone());
     }
     match &facts.pool {
         Some(Ok(None)) if status.stage == Stage::Ready => alarms.push("There is no pool.".into()),
         Some(Ok(Some(pool))) if pool.locked => {
-            alarms.push(format!(
-                "The pool {} is locked: nothing is backed up. See Unlock the pool in the menu.",
-                pool.name
-            ));
+            alarms.push("The pool is locked: nothing is backed up. See Unlock the pool in the menu.".into());
         }
         Some(Ok(Some(pool))) if pool.health != "ONLINE" => {
             alarms.push(format!("The pool {} is {}: replace the disk that failed.", pool.name, pool.health));
@@ -75,7 +73,7 @@ pub(crate) fn page(facts: &Facts) -> Page {
     let mut page =
         Page::new(format!("{}{version}", name(facts))).above(format!("Web page   {}", addresses(facts)));
     let pool = match &facts.pool {
-        Some(Ok(Some(pool))) if pool.locked => format!("{}, locked", pool.name),
+        Some(Ok(Some(pool))) if pool.locked => "locked".to_owned(),
         Some(Ok(Some(pool))) => {
             format!("{}, {}, {} of {} free", pool.name, pool.health, bytes(pool.free), bytes(pool.size))
         }
@@ -85,11 +83,18 @@ pub(crate) fn page(facts: &Facts) -> Page {
     page = page.above(format!("Pool       {pool}"));
     let machines = facts.machines();
     let mut lines = match (&facts.machines, machines.len()) {
+        (None, _) => vec![unknown(&facts.machines).to_owned()],
+        (Some(Err(_)), _) => vec!["It is not known now which machines are protected.".to_owned()],
         (Some(Ok(_)), 0) => {
             vec!["No machine is protected yet. A pairing code from the menu adds the first.".to_owned()]
         }
-        (_, 1) => vec!["1 machine is protected".to_owned()],
-        (_, count) => vec![format!("{count} machines are protected")],
+        (_, count) => {
+            let word = if count == 1 { "machine" } else { "machines" };
+            match machines.iter().filter(|machine| machine.protected).count() {
+                protected if protected == count => vec![format!("{count} {word}, protected")],
+                protected => vec![format!("{count} {word}, {protected} OF THEM PROTECTED")],
+            }
+        }
     };
     // What needs somebody comes first, then what happens now.
     let mut sorted: Vec<_> = machines.iter().collect();
@@ -98,16 +103,12 @@ pub(crate) fn page(facts: &Facts) -> Page {
     if machines.len() > ROOM {
         lines.push(format!("... and {} more: see the web page", machines.len() - ROOM));
     }
-    page = page.listing(lines);
+    page = page.listing(&lines);
     if status.stage == Stage::Applying && !status.message.is_empty() {
         page = page.below(&status.message);
     }
     let alarms = alarms(facts);
-    page = match alarms.as_slice() {
-        [] => page,
-        [one] => page.message(one),
-        [first, more @ ..] => page.message(format!("{first} ({} more)", more.len())),
-    };
+    page = page.message(alarms.join("\n"));
     page.help = "Enter or m: menu   Ctrl-L: draw anew".into();
     page
 }

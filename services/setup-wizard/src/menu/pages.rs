@@ -206,9 +206,13 @@ impl Opened for Unlock {
             Did::Back | Did::Pressed(2) => Turn::menu(),
             Did::Pressed(_) if self.waiting => Turn::stay(),
             Did::Pressed(_) => match typed_key(self.form.text(0)) {
-                Ok(key) => {
+                Ok(Some(key)) => {
                     self.waiting = true;
                     Turn::ask(Request::Unlock(key))
+                }
+                Ok(None) => {
+                    self.message = "Please type the recovery key.".into();
+                    Turn::stay()
                 }
                 Err(error) => {
                     self.message = error;
@@ -363,7 +367,8 @@ impl Opened for Reset {
             return page.above("The box forgets its settings and restarts ...");
         }
         page.above("The box forgets its name, its network and its password, and begins with set-up again.")
-            .above("WHAT STAYS: the pool with all backups. It can be used again in set-up; if it is encrypted, only with its recovery key.")
+            .above("WHAT STAYS: the pool with all backups. It can be used again in set-up; if it is encrypted, only with its \
+                 recovery key, which the box forgets, too: be sure that it is on paper (see Recovery key in the menu).")
             .above(format!("If you want that, type the name of this box: {}", name(facts)))
             .form(&self.form)
             .message(&self.message)

@@ -71,9 +71,7 @@ impl Applying {
         // The key first: a pool whose key nobody kept must never come to be.
         let key = match (draft.storage, &draft.import) {
             (Storage::New, _) if draft.encryption => draft.recovery_key.clone().map(Request::KeepRecoveryKey),
-            (Storage::Import, Some(pool)) if pool.encrypted => {
-                draft.import_key.clone().map(|key| Request::GiveImportKey(pool.guid, key))
-            }
+            (Storage::Import, Some(_)) => draft.import_key.clone().map(Request::GiveImportKey),
             _ => None,
         };
         match key {

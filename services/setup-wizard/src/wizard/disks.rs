@@ -130,7 +130,7 @@ impl Step for Disks {
     }
 
     fn answer(&mut self, answer: &Answer, context: &mut Context) -> Outcome {
-        if matches!(answer, Answer::Disks(_)) {
+        if matches!(answer, Answer::Disks(Ok(_))) {
             self.take_list(context.facts);
         }
         Outcome::stay()

@@ -76,5 +76,6 @@ impl Step for Done {
         code_on(page, &self.code)
             .above("Next: install the agent on the first machine and give it this address and this code.")
             .form(&self.form)
+            .below(facts.status().message)
     }
 }

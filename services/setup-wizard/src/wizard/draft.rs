@@ -37,7 +37,7 @@ pub(crate) struct Draft {
     /// Of the new pool, if it is encrypted.
     pub recovery_key: Option<Secret>,
     pub import: Option<ForeignPool>,
-    /// Of the pool that is imported, if it is encrypted.
+    /// Of the pool that is imported, if one was typed.
     pub import_key: Option<Secret>,
 }
 

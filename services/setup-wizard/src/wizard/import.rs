@@ -13,6 +13,7 @@ use crate::wizard::step::{Context, Go, Outcome, Step};
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Id {
     Pool,
+    Accept,
     Next,
     Look,
     Back,
@@ -20,12 +21,6 @@ enum Id {
 
 /// Why a pool cannot be used, and what to do; `None` if it can.
 pub(crate) fn why_not(pool: &ForeignPool) -> Option<String> {
-    let host = if pool.last_host.is_empty() { "another computer" } else { &pool.last_host };
-    if pool.in_use_elsewhere {
-        return Some(format!(
-            "It may be in use by {host}. Two at once would destroy it. Shut {host} down first, then look again."
-        ));
-    }
     if !pool.ours {
         return Some(
             "No Understudy made it. Put its disks into the computer they belong to, or make a new pool."
@@ -34,14 +29,20 @@ pub(crate) fn why_not(pool: &ForeignPool) -> Option<String> {
     }
     match pool.health.as_str() {
         "ONLINE" | "DEGRADED" => None,
-        health => {
-            let missing = match pool.missing.as_slice() {
-                [] => String::new(),
-                missing => format!(" Missing: {}. Put them in, and look again.", missing.join(", ")),
-            };
-            Some(format!("It cannot be opened ({health}). {}{missing}", pool.hint))
-        }
+        health => Some(format!("It cannot be opened ({health}). {}{}", pool.hint, missing(pool))),
     }
+}
+
+fn missing(pool: &ForeignPool) -> String {
+    match pool.missing {
+        0 => String::new(),
+        1 => " One of its disks is missing.".to_owned(),
+        count => format!(" {count} of its disks are missing."),
+    }
+}
+
+fn last_host(pool: &ForeignPool) -> &str {
+    if pool.last_host.is_empty() { "another computer" } else { &pool.last_host }
 }
 
 #[derive(Debug)]
@@ -55,10 +56,23 @@ impl Import {
     pub fn new() -> Self {
         let form = Form::new()
             .rows(Id::Pool, "", Rows::pick(Vec::new()))
+            .rows(
+                Id::Accept,
+                "",
+                Rows::mark(vec![Row::new("That computer is off, or has these disks no more")]),
+            )
             .button(Id::Next, "Go on")
             .button(Id::Look, "Look again")
             .button(Id::Back, "Back");
-        Self { form, pools: Vec::new(), message: String::new() }
+        let mut import = Self { form, pools: Vec::new(), message: String::new() };
+        import.show_accept();
+        import
+    }
+
+    /// Only asked where it matters: two computers that use a pool at once destroy it.
+    fn show_accept(&mut self) {
+        let asked = self.chosen().is_some_and(|pool| pool.in_use_elsewhere && why_not(pool).is_none());
+        self.form.show(Id::Accept, asked);
     }
 
     fn take_list(&mut self, facts: &Facts) {
@@ -88,6 +102,7 @@ impl Import {
         if let Some(list) = self.form.list_mut(Id::Pool) {
             *list = rows;
         }
+        self.show_accept();
     }
 
     fn chosen(&self) -> Option<&ForeignPool> {
@@ -99,18 +114,16 @@ impl Import {
         if let Some(reason) = why_not(pool) {
             return format!("{} cannot be used. {reason}", pool.name);
         }
-        let mut said = vec![format!("Number {}, on {}.", pool.guid, pool.disks.join(", "))];
-        if !pool.missing.is_empty() {
-            said.push(format!(
-                "Missing: {}. It works without; replace what is missing soon.",
-                pool.missing.join(", ")
-            ));
-        }
+        let mut said = vec![format!("Number {}, on {}.{}", pool.guid, pool.disks.join(", "), missing(pool))];
         if !pool.hint.is_empty() {
             said.push(pool.hint.clone());
         }
-        if pool.encrypted {
-            said.push("It is encrypted: its recovery key is asked next.".into());
+        if pool.in_use_elsewhere {
+            said.push(format!(
+                "{} HAD IT LAST AND DID NOT RELEASE IT. Two that use it at once destroy it: be sure that it is off, or \
+                 has these disks no more.",
+                last_host(pool)
+            ));
         }
         said.join(" ")
     }
@@ -123,14 +136,31 @@ impl Step for Import {
     }
 
     fn key(&mut self, key: Key, context: &mut Context) -> Outcome {
+        let before = self.form.chosen(Id::Pool);
         let did = self.form.key(key);
+        if self.form.chosen(Id::Pool) != before
+            && let Some(Row { marked, .. }) = self.form.list_mut(Id::Accept).and_then(|rows| rows.row_mut(0))
+        {
+            // It was said of another pool.
+            *marked = false;
+        }
+        self.show_accept();
         if did != Did::Nothing {
             self.message.clear();
         }
+        let accepted = self.form.list(Id::Accept).is_some_and(|rows| !rows.marked().is_empty());
         match did {
             Did::Back | Did::Pressed(Id::Back) => Go::Back.into(),
             Did::Pressed(Id::Look) => Request::Importable.into(),
             Did::Pressed(_) => match self.chosen() {
+                Some(pool) if why_not(pool).is_none() && pool.in_use_elsewhere && !accepted => {
+                    self.message = format!(
+                        "Say with the space bar or x that {} is off, or has these disks no more.",
+                        last_host(pool)
+                    );
+                    self.form.focus(Id::Accept);
+                    Outcome::stay()
+                }
                 Some(pool) if why_not(pool).is_none() => {
                     context.draft.import = Some(pool.clone());
                     Go::Next.into()
@@ -192,9 +222,9 @@ impl ImportKey {
     }
 }
 
-/// Reads what was typed as a recovery key.
-pub(crate) fn typed_key(text: &str) -> Result<Secret, String> {
-    if text.is_empty() { Err("Please type the recovery key.".into()) } else { Elevens::read(text) }
+/// Reads what was typed as a recovery key; nothing is none.
+pub(crate) fn typed_key(text: &str) -> Result<Option<Secret>, String> {
+    if text.is_empty() { Ok(None) } else { Elevens::read(text).map(Some) }
 }
 
 impl Step for ImportKey {
@@ -211,7 +241,7 @@ impl Step for ImportKey {
             Did::Back | Did::Pressed(KeyId::Back) => return Go::Back.into(),
             Did::Pressed(_) => match typed_key(self.form.text(KeyId::Key)) {
                 Ok(key) => {
-                    context.draft.import_key = Some(key);
+                    context.draft.import_key = key;
                     self.message.clear();
                     return Go::Next.into();
                 }
@@ -230,8 +260,8 @@ impl Step for ImportKey {
         let name = draft.import.as_ref().map_or("", |pool| pool.name.as_str());
         Page::new("Storage: recovery key (6 of 7)")
             .above(format!(
-                "The pool {name} is encrypted. Type its recovery key: eight groups of six digits, with or without \
-                 blanks between them."
+                "If the pool {name} is encrypted, type its recovery key: eight groups of six digits, with or without \
+                 blanks between them. If it is not, leave this empty."
             ))
             .form(&self.form)
             .below("What you type shows as stars. Whether it opens the pool is seen when the box is set up.")

@@ -131,10 +131,7 @@ fn path(draft: &Draft, facts: &Facts) -> Vec<StepId> {
     }
     match draft.storage {
         draft::Storage::Import if any => {
-            path.push(Import);
-            if draft.import.as_ref().is_some_and(|pool| pool.encrypted) {
-                path.push(ImportKey);
-            }
+            path.extend([Import, ImportKey]);
         }
         _ => {
             path.push(Disks);

@@ -27,6 +27,8 @@ pub(crate) struct Summary {
     answers: Option<Answers>,
     /// Whether the box has said what it thinks of them.
     checked: bool,
+    /// Somebody agreed before that.
+    agreed: bool,
     /// What the box would refuse, and where that was asked.
     mistake: Option<(String, Part)>,
     message: String,
@@ -38,7 +40,7 @@ impl Summary {
             .rows(Id::Text, "", Rows::read(Vec::new()).height(13))
             .button(Id::Next, "Set the box up")
             .button(Id::Back, "Back");
-        Self { form, answers: None, checked: false, mistake: None, message: String::new() }
+        Self { form, answers: None, checked: false, agreed: false, mistake: None, message: String::new() }
     }
 
     /// What is applied.
@@ -123,6 +125,7 @@ impl Step for Summary {
                 (Some((_, part)), _) => Go::To(part.step()).into(),
                 (None, true) => Go::Next.into(),
                 (None, false) => {
+                    self.agreed = true;
                     self.message =
                         "One moment: the box is still looking whether all of this is possible.".into();
                     Outcome::stay()
@@ -150,10 +153,13 @@ impl Step for Summary {
             }
         }
         match &self.mistake {
-            Some((_, part)) => self.form.set_label(Id::Next, &format!("Change: {}", part.name())),
-            None => self.form.set_label(Id::Next, "Set the box up"),
+            Some((_, part)) => {
+                self.form.set_label(Id::Next, &format!("Change: {}", part.name()));
+                Outcome::stay()
+            }
+            None if self.agreed => Go::Next.into(),
+            None => Outcome::stay(),
         }
-        Outcome::stay()
     }
 
     fn page(&self, _facts: &Facts, _draft: &Draft) -> Page {

@@ -20,9 +20,11 @@ impl Welcome {
 }
 
 impl Step for Welcome {
-    fn key(&mut self, key: Key, _context: &mut Context) -> Outcome {
+    fn key(&mut self, key: Key, context: &mut Context) -> Outcome {
         match self.form.key(key) {
             Did::Pressed(()) => Go::Next.into(),
+            // It was opened from the menu.
+            Did::Back if context.facts.status().stage == Stage::Failed => Go::Leave.into(),
             _ => Outcome::stay(),
         }
     }
@@ -38,8 +40,11 @@ impl Step for Welcome {
             .above("If the power fails before that, simply begin anew.")
             .form(&self.form);
         let status = facts.status();
-        if status.message.is_empty() || status.stage != Stage::Unconfigured {
+        if status.message.is_empty() {
             return page;
+        }
+        if status.stage == Stage::Failed {
+            return page.message(format!("{} Esc leads to the menu.", sentence(&status.message)));
         }
         page.message(format!(
             "{} Nothing of that file was used. Correct it and restart, or go on here.",
