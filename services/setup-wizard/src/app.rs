@@ -2,7 +2,6 @@
 
 use crate::appliance::Stage;
 use crate::facts::Facts;
-use crate::form::Form;
 use crate::menu::Menu;
 use crate::page::Page;
 use crate::request::{Answer, Event, Request};
@@ -43,14 +42,13 @@ impl App {
             },
             Event::Answer(answer) => self.answer(answer),
             Event::Changed(source) => {
-                let mut requests = Facts::ask_again(*source);
                 // A port may have got its link, a disk may have been put in.
-                match &self.shown {
-                    Shown::Wizard(wizard) => requests.extend(wizard.ask_again(*source)),
-                    Shown::Menu(menu) => requests.extend(menu.ask_again(*source)),
-                    Shown::Starting => {}
-                }
-                requests
+                let also = match &self.shown {
+                    Shown::Wizard(wizard) => wizard.ask_again(*source),
+                    Shown::Menu(menu) => menu.ask_again(*source),
+                    Shown::Starting => Vec::new(),
+                };
+                self.facts.ask_again(*source, also)
             }
             Event::Second => match &mut self.shown {
                 Shown::Menu(menu) => menu.second(&self.facts),
@@ -65,12 +63,18 @@ impl App {
     }
 
     fn answer(&mut self, answer: &Answer) -> Vec<Request> {
-        self.facts.learn(answer);
+        let mut requests = self.facts.learn(answer);
         if let Answer::Status(Ok(_)) = answer
-            && let Some(requests) = self.turn()
+            && let Some(turned) = self.turn()
         {
+            requests.extend(turned);
             return requests;
         }
+        requests.extend(self.pass_on(answer));
+        requests
+    }
+
+    fn pass_on(&mut self, answer: &Answer) -> Vec<Request> {
         match &mut self.shown {
             Shown::Starting => Vec::new(),
             Shown::Menu(menu) => menu.answer(answer, &self.facts),
@@ -135,12 +139,7 @@ impl App {
                     Some(Err(error)) => error.clone(),
                     None => String::new(),
                 };
-                let mut page = Page::new("Understudy")
-                    .above("The box is starting ...")
-                    .above(said)
-                    .form(&Form::<()>::new());
-                page.help = "Please wait   Ctrl-L: draw anew".into();
-                page
+                Page::new("Understudy").above("The box is starting ...").above(said).waiting()
             }
         }
     }

@@ -263,6 +263,6 @@ pub trait Appliance: Send + Sync + 'static {
     fn power_off(&self) -> impl Future<Output = Result<()>> + Send;
     fn factory_reset(&self, host_name: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Waits until something has changed. What changed before the call may be missed.
-    fn changed(&self) -> impl Future<Output = Source> + Send;
+    /// Waits until something has changed; `None` when nothing will be heard of the box any more.
+    fn changed(&self) -> impl Future<Output = Option<Source>> + Send;
 }

@@ -60,11 +60,9 @@ impl Changes {
     }
 }
 
-/// The next message; never, when the connection is gone: the process then ends by other means.
-async fn next(stream: &mut MessageStream) {
-    if futures_util::StreamExt::next(stream).await.is_none() {
-        std::future::pending::<()>().await;
-    }
+/// The next message; `None` when the connection is gone.
+async fn next(stream: &mut MessageStream, source: Source) -> Option<Source> {
+    futures_util::StreamExt::next(stream).await.map(|_| source)
 }
 
 /// A failed call as a person reads it.
@@ -302,14 +300,14 @@ impl Appliance for Bus {
         self.settings.factory_reset(host_name).await.map_err(said(settings::NAME))
     }
 
-    async fn changed(&self) -> Source {
+    async fn changed(&self) -> Option<Source> {
         let mut changes = self.changes.lock().await;
         let Changes { settings, zfs, scheduler, names } = &mut *changes;
         tokio::select! {
-            () = next(settings) => Source::Settings,
-            () = next(zfs) => Source::Pool,
-            () = next(scheduler) => Source::Machines,
-            () = next(names) => Source::All,
+            source = next(settings, Source::Settings) => source,
+            source = next(zfs, Source::Pool) => source,
+            source = next(scheduler, Source::Machines) => source,
+            source = next(names, Source::All) => source,
         }
     }
 }

@@ -34,6 +34,8 @@ enum Happened {
     Gone(DoorId),
     Answer(Answer),
     Changed(Source),
+    /// Nothing is heard of the box any more.
+    Lost,
 }
 
 struct Shown {
@@ -42,7 +44,8 @@ struct Shown {
     _tasks: JoinSet<()>,
 }
 
-/// Runs the console for terminals that come over `terminals`, until that channel is closed and the last one is gone.
+/// Runs the console for terminals that come over `terminals`, until that channel is closed and the last one is gone, or nothing is heard of
+/// the box any more.
 pub async fn run<A: Appliance>(appliance: Arc<A>, mut terminals: mpsc::Receiver<Terminal>) {
     let (happened, mut events) = mpsc::channel(64);
     let (mut hall, requests) = Hall::new();
@@ -69,8 +72,8 @@ pub async fn run<A: Appliance>(appliance: Arc<A>, mut terminals: mpsc::Receiver<
                 }
                 Some(Happened::Answer(answer)) => hall.answer(answer),
                 Some(Happened::Changed(source)) => hall.changed(source),
-                // A sender is held here.
-                None => return,
+                // A sender is held here: it is never `None`.
+                Some(Happened::Lost) | None => return,
             },
             terminal = terminals.recv(), if open => {
                 match terminal {
@@ -116,12 +119,12 @@ pub async fn run<A: Appliance>(appliance: Arc<A>, mut terminals: mpsc::Receiver<
 }
 
 async fn watch_changes<A: Appliance>(appliance: Arc<A>, happened: mpsc::Sender<Happened>) {
-    loop {
-        let source = appliance.changed().await;
+    while let Some(source) = appliance.changed().await {
         if happened.send(Happened::Changed(source)).await.is_err() {
             return;
         }
     }
+    let _ = happened.send(Happened::Lost).await;
 }
 
 /// Each request is a task of its own: a network is tried for a minute, and keys must not wait for that. They begin in their order.

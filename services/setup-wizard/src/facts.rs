@@ -17,32 +17,84 @@ pub(crate) struct Facts {
     pub importable: Asked<Vec<ForeignPool>>,
     pub pool: Asked<Option<Pool>>,
     pub machines: Asked<Vec<Machine>>,
+    /// What was asked because of a change, and whether there was another change since.
+    asking: Vec<(Request, bool)>,
 }
 
 impl Facts {
-    pub fn learn(&mut self, answer: &Answer) {
-        match answer {
-            Answer::Status(status) => self.status = Some(status.clone()),
-            Answer::About(about) => self.about = Some(about.clone()),
-            Answer::Ports(ports) => self.ports = Some(ports.clone()),
-            Answer::Keyboards(keyboards) => self.keyboards = Some(keyboards.clone()),
-            Answer::TimeZones(zones) => self.time_zones = Some(zones.clone()),
-            Answer::Disks(disks) => self.disks = Some(disks.clone()),
-            Answer::Importable(pools) => self.importable = Some(pools.clone()),
-            Answer::Pool(pool) => self.pool = Some(pool.clone()),
-            Answer::Machines(machines) => self.machines = Some(machines.clone()),
-            _ => {}
+    /// Takes an answer; returns what is to be asked once more because it changed meanwhile.
+    pub fn learn(&mut self, answer: &Answer) -> Vec<Request> {
+        let asked = match answer {
+            Answer::Status(status) => {
+                self.status = Some(status.clone());
+                Request::Status
+            }
+            Answer::About(about) => {
+                self.about = Some(about.clone());
+                Request::About
+            }
+            Answer::Pool(pool) => {
+                self.pool = Some(pool.clone());
+                Request::Pool
+            }
+            Answer::Machines(machines) => {
+                self.machines = Some(machines.clone());
+                Request::Machines
+            }
+            Answer::Ports(ports) => {
+                self.ports = Some(ports.clone());
+                Request::Ports
+            }
+            Answer::Keyboards(keyboards) => {
+                self.keyboards = Some(keyboards.clone());
+                Request::Keyboards
+            }
+            Answer::TimeZones(zones) => {
+                self.time_zones = Some(zones.clone());
+                Request::TimeZones
+            }
+            Answer::Disks(disks) => {
+                self.disks = Some(disks.clone());
+                Request::Disks
+            }
+            Answer::Importable(pools) => {
+                self.importable = Some(pools.clone());
+                Request::Importable
+            }
+            _ => return Vec::new(),
+        };
+        match self.asking.iter_mut().find(|(request, _)| *request == asked) {
+            Some((_, again @ true)) => {
+                *again = false;
+                vec![asked]
+            }
+            _ => {
+                self.asking.retain(|(request, _)| *request != asked);
+                Vec::new()
+            }
         }
     }
 
-    /// What to ask when something has changed.
-    pub fn ask_again(source: Source) -> Vec<Request> {
-        match source {
+    /// What to ask when something has changed. What is being asked is asked once more after its answer and not beside it: a backup
+    /// changes many times a second.
+    pub fn ask_again(&mut self, source: Source, also: Vec<Request>) -> Vec<Request> {
+        let changed = match source {
             Source::Settings => vec![Request::Status],
             Source::Pool => vec![Request::Pool],
             Source::Machines => vec![Request::Machines],
             Source::All => vec![Request::Status, Request::About, Request::Pool, Request::Machines],
+        };
+        let mut ask = Vec::new();
+        for request in changed.into_iter().chain(also) {
+            match self.asking.iter_mut().find(|(asking, _)| *asking == request) {
+                Some((_, again)) => *again = true,
+                None => {
+                    self.asking.push((request.clone(), false));
+                    ask.push(request);
+                }
+            }
         }
+        ask
     }
 
     pub fn status(&self) -> Status {

@@ -139,7 +139,7 @@ fn elsewhere(said: String) -> Page {
     let mut page = Page::new("Understudy")
         .above(said)
         .above("> Press F10 or t to take over and go on here. What was typed there is kept.");
-    page.help = "F10, t: take over   Ctrl-L: draw anew".into();
+    page.help = "F10, t: take over   Ctrl-L: redraw".into();
     page
 }
 

@@ -33,7 +33,7 @@ async fn console() -> anyhow::Result<()> {
     understudy_service::ready();
     tokio::select! {
         result = door::let_in(listener, sender) => result,
-        () = run(appliance, terminals) => bail!("the console ended by itself"),
+        () = run(appliance, terminals) => bail!("the connection to the bus is lost"),
         result = understudy_service::stopped() => result,
     }
 }

@@ -55,6 +55,12 @@ impl Page {
         self
     }
 
+    /// Nothing can be pressed now.
+    pub fn waiting(mut self) -> Self {
+        "Please wait   Ctrl-L: redraw".clone_into(&mut self.help);
+        self
+    }
+
     pub fn form<I: Copy + PartialEq>(mut self, form: &Form<I>) -> Self {
         let mut buttons = Vec::new();
         for (item, focused) in form.items() {
@@ -163,7 +169,7 @@ impl Page {
         picture.write(1, 0, &"=".repeat(WIDTH), false);
         picture.write(HEIGHT - 2, 0, &"-".repeat(WIDTH), false);
         let help = if self.help.is_empty() {
-            "Tab, arrows, in lists n p: move   Enter: go on   Esc: back   Ctrl-L: draw anew"
+            "Tab, arrows, in lists n p: move   Enter: go on   Esc: back   Ctrl-L: redraw"
         } else {
             &self.help
         };

@@ -318,8 +318,8 @@ impl Appliance for Simulated {
         self.deed(format!("factory reset {host_name}"), |_| Ok(()))
     }
 
-    async fn changed(&self) -> Source {
+    async fn changed(&self) -> Option<Source> {
         self.changed.notified().await;
-        Source::All
+        Some(Source::All)
     }
 }

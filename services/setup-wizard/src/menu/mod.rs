@@ -199,7 +199,7 @@ impl Menu {
                 let mut page = Page::new(format!("{}: menu", overview::name(facts)))
                     .form(&self.form)
                     .message(&self.message);
-                page.help = "Arrows, n, p: move   Enter: open   Esc, q: overview   Ctrl-L: draw anew".into();
+                page.help = "Arrows, n, p: move   Enter: open   Esc, q: overview   Ctrl-L: redraw".into();
                 page
             }
             Screen::Opened(opened) => opened.page(facts),

@@ -151,7 +151,7 @@ impl Opened for ChangeNetwork {
                     page
                 }
             }
-            At::Keeping => Page::new("Network").above("Keeping the new network ..."),
+            At::Keeping => Page::new("Network").above("Keeping the new network ...").waiting(),
         }
     }
 }

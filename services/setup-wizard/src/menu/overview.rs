@@ -109,6 +109,6 @@ pub(crate) fn page(facts: &Facts) -> Page {
     }
     let alarms = alarms(facts);
     page = page.message(alarms.join("\n"));
-    page.help = "Enter or m: menu   Ctrl-L: draw anew".into();
+    page.help = "Enter or m: menu   Ctrl-L: redraw".into();
     page
 }

@@ -294,7 +294,7 @@ impl Opened for Confirm {
     fn page(&self, facts: &Facts) -> Page {
         let page = Page::new(self.title);
         if self.waiting {
-            return page.above("The box is going down ...");
+            return page.above("The box is going down ...").waiting();
         }
         let running: Vec<_> = facts.machines().iter().filter(|machine| machine.running.is_some()).collect();
         let page = match running.as_slice() {
@@ -364,7 +364,7 @@ impl Opened for Reset {
     fn page(&self, facts: &Facts) -> Page {
         let page = Page::new("Factory reset");
         if self.waiting {
-            return page.above("The box forgets its settings and restarts ...");
+            return page.above("The box forgets its settings and restarts ...").waiting();
         }
         page.above("The box forgets its name, its network and its password, and begins with set-up again.")
             .above("WHAT STAYS: the pool with all backups. It can be used again in set-up; if it is encrypted, only with its \

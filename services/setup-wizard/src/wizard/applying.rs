@@ -180,8 +180,6 @@ impl Step for Applying {
                 if said.is_empty() { "Carrying your answers out".to_owned() } else { said }
             }
         };
-        let mut page = page.above(format!("[....] {doing}"));
-        page.help = "Please wait   Ctrl-L: draw anew".into();
-        page
+        page.above(format!("[....] {doing}")).waiting()
     }
 }

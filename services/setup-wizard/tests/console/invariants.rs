@@ -103,9 +103,12 @@ fn step(play: &mut Play, act: &Act) {
         Act::Press(key) => play.press(*key),
         Act::GoOn => {
             // Where nothing can be chosen there is no way on.
+            let in_wizard =
+                ["Understudy set-up", "The box"].iter().any(|start| play.title().starts_with(start))
+                    || play.title().contains("of 7)");
             let stuck =
                 ["Storage: disks (", "Storage: existing"].iter().any(|start| play.title().starts_with(start));
-            if stuck {
+            if stuck || !in_wizard {
                 play.press(Key::Enter);
             } else {
                 play.go_on();

@@ -107,6 +107,15 @@ impl Play {
         self.text().contains(&format!("> {label}"))
     }
 
+    /// Opens an entry of the menu, from the overview.
+    pub fn open(&mut self, entry: &str) -> &mut Self {
+        self.press(Key::Enter);
+        while !self.has_focus(&format!("(*) {entry}")) {
+            self.press(Key::Char('n'));
+        }
+        self.keys(&[Key::Enter])
+    }
+
     /// Moves to what begins with `label`.
     pub fn focus(&mut self, label: &str) -> &mut Self {
         for _ in 0..20 {

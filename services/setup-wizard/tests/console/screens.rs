@@ -228,11 +228,7 @@ fn the_overview() {
 fn the_menu() {
     let menu = |entry: &str| {
         let mut play = Play::new(World::set_up());
-        play.press(Key::Enter);
-        while !play.text().contains(&format!("> (*) {entry}")) {
-            play.press(Key::Char('n'));
-        }
-        play.press(Key::Enter);
+        play.open(entry);
         play
     };
     let mut world = World::set_up();

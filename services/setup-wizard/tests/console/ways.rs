@@ -202,11 +202,7 @@ fn a_failure_leads_back_and_another_try_can_do_better() {
 #[test]
 fn a_network_that_nobody_keeps_goes_back_after_a_minute() {
     let mut play = Play::new(World::set_up());
-    play.press(Key::Enter);
-    while !play.text().contains("> (*) Network") {
-        play.press(Key::Char('n'));
-    }
-    play.keys(&[Key::Enter]).button("Try it");
+    play.open("Network").button("Try it");
     assert!(play.hall.counts());
     for left in (0..60).rev() {
         let requests = play.hall.second();
@@ -221,11 +217,7 @@ fn a_network_that_nobody_keeps_goes_back_after_a_minute() {
 #[test]
 fn whoever_leaves_in_the_middle_of_a_trial_leaves_the_network_as_it_was() {
     let mut play = Play::new(World::set_up());
-    play.press(Key::Enter);
-    while !play.text().contains("> (*) Network") {
-        play.press(Key::Char('n'));
-    }
-    play.keys(&[Key::Enter]).button("Try it");
+    play.open("Network").button("Try it");
     let requests = play.hall.idle();
     assert_eq!(requests, [Request::EndTrial]);
 }
@@ -245,11 +237,7 @@ fn a_confirmed_key_is_not_shown_again() {
     let mut world = World::set_up();
     world.key.as_mut().unwrap().1 = true;
     let mut play = Play::new(world);
-    play.press(Key::Enter);
-    while !play.text().contains("> (*) Recovery key") {
-        play.press(Key::Char('n'));
-    }
-    play.press(Key::Enter);
+    play.open("Recovery key");
     assert!(play.text().contains("not shown again") && !play.text().contains("000011"), "{}", play.text());
 }
 
@@ -272,4 +260,19 @@ fn taking_over_carries_along_what_was_typed() {
     let other = play.hall.frame(DoorId(2)).unwrap().picture.to_string();
     assert!(other.contains("half-typed"), "{other}");
     assert!(!play.text().contains("half-typed"), "{}", play.text());
+}
+
+#[test]
+fn a_storm_of_changes_is_asked_about_once_and_once_more() {
+    let mut play = Play::new(World::set_up());
+    let asked: Vec<_> = (0..100).flat_map(|_| play.hall.changed(Source::Machines)).collect();
+    assert_eq!(asked, [Request::Machines]);
+    play.simulated.change(|world| world.machines.truncate(1));
+    let answer = play.answer(Request::Machines);
+    let again = play.hall.answer(answer);
+    assert_eq!(again, [Request::Machines], "the answer may be older than the last change");
+    let answer = play.answer(Request::Machines);
+    assert_eq!(play.hall.answer(answer), []);
+    assert!(play.text().contains("1 machine, protected"), "{}", play.text());
+    assert_eq!(play.hall.changed(Source::Machines), [Request::Machines]);
 }
