@@ -138,7 +138,7 @@ fn read_summary(play: &mut Play) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_keys_never_end_the_console_and_change_nothing_before_the_summary(world in worlds(), acts in acts()) {

@@ -4,6 +4,7 @@
 
 mod invariants;
 mod play;
+mod program;
 mod screens;
 mod terminal;
 mod ways;

@@ -17,10 +17,10 @@ use understudy_setup_wizard::{Terminal, run};
 use crate::play::PASSWORD;
 
 /// Long enough for a machine that does much else.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A terminal with somebody in front of it.
-struct Seat {
+pub struct Seat {
     master: std::fs::File,
     screen: vt100::Parser,
     /// How much the console sent, and whether all of it was ASCII.
@@ -29,7 +29,7 @@ struct Seat {
 }
 
 impl Seat {
-    fn new() -> (Self, OwnedFd) {
+    pub fn new() -> (Self, OwnedFd) {
         let size = Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
         let seat =
@@ -42,7 +42,7 @@ impl Seat {
     }
 
     /// Waits until the screen shows a text.
-    fn sees(&mut self, text: &str) -> &mut Self {
+    pub fn sees(&mut self, text: &str) -> &mut Self {
         let begin = Instant::now();
         let mut buffer = [0; 512];
         while !self.shown().contains(text) {
@@ -63,7 +63,7 @@ impl Seat {
         self
     }
 
-    fn types(&mut self, keys: &str) -> &mut Self {
+    pub fn types(&mut self, keys: &str) -> &mut Self {
         self.master.write_all(keys.as_bytes()).unwrap();
         self
     }
