@@ -6,6 +6,7 @@ use crate::keys::Key;
 use crate::page::Page;
 use crate::request::{Answer, Request};
 use crate::wizard::draft::{self, Draft};
+use crate::wizard::import::why_not;
 use crate::wizard::step::{Context, Go, Outcome, Step};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,6 +19,8 @@ enum Id {
 #[derive(Debug)]
 pub(crate) struct Storage {
     form: Form<Id>,
+    /// Whether something was suggested: after that, what is chosen stays.
+    suggested: bool,
 }
 
 impl Storage {
@@ -27,12 +30,25 @@ impl Storage {
             .rows(Id::Kind, "", Rows::pick(rows.map(Row::new).to_vec()))
             .button(Id::Next, "Go on")
             .button(Id::Back, "Back");
-        Self { form }
+        Self { form, suggested: false }
+    }
+
+    /// A pool that can be used is more likely wanted than a new one; one that cannot be, is not.
+    fn suggest(&mut self, facts: &Facts) {
+        if self.suggested || facts.importable().is_empty() {
+            return;
+        }
+        self.suggested = true;
+        let usable = facts.importable().iter().any(|pool| why_not(pool).is_none());
+        if let Some(list) = self.form.list_mut(Id::Kind) {
+            list.choose(usize::from(!usable));
+        }
     }
 }
 
 impl Step for Storage {
-    fn enter(&mut self, _context: &mut Context) -> Outcome {
+    fn enter(&mut self, context: &mut Context) -> Outcome {
+        self.suggest(context.facts);
         Request::Importable.into()
     }
 
@@ -57,6 +73,7 @@ impl Step for Storage {
             context.draft.storage = draft::Storage::New;
             return Go::Next.into();
         }
+        self.suggest(context.facts);
         Outcome::stay()
     }
 

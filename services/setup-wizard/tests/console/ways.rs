@@ -85,6 +85,19 @@ fn a_pool_that_another_computer_may_use_is_only_taken_by_somebody_who_knows() {
 }
 
 #[test]
+fn a_pool_that_no_understudy_made_is_not_suggested() {
+    let mut world = World::new();
+    world.importable = vec![foreign("tank")];
+    world.importable[0].ours = false;
+    let mut play = Play::new(world);
+    play.until("Storage").press(Key::Enter);
+    assert!(play.title().starts_with("Storage: disks"), "{}", play.text());
+    play.press(Key::Escape);
+    play.focus("(*) Make a new pool").keys(&[Key::Up, Key::Enter, Key::Enter]);
+    assert!(play.text().contains("tank cannot be used. No Understudy made it."), "{}", play.text());
+}
+
+#[test]
 fn a_first_set_up_that_failed_can_be_done_again_from_the_menu() {
     let mut world = World::new();
     world.status.stage = Stage::Failed;
