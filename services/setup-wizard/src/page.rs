@@ -11,6 +11,8 @@ const MARGIN: usize = 2;
 const INNER: usize = WIDTH - 2 * MARGIN;
 /// Where the text of fields begins, if their labels are not longer.
 const FIELD: usize = 26;
+/// Lines that a message has at most.
+const MESSAGE: usize = 6;
 
 /// A page before it is drawn.
 #[derive(Debug, Default)]
@@ -146,20 +148,17 @@ impl Page {
     }
 
     /// One below the other, without blank lines between.
-    pub fn listing(mut self, texts: &[String]) -> Self {
-        let lines = texts.iter().flat_map(|text| wrap(text, INNER));
-        self.lines.extend(lines.map(|text| Line { text, focus: None }));
-        self
+    pub fn listing(self, texts: &[String]) -> Self {
+        self.above(texts.join("\n"))
     }
 
-    /// Lines of the message: never so many that nothing else is seen.
+    /// Lines of the message: never so many that what is filled in has no room.
     fn message_lines(&self) -> Vec<String> {
         if self.message.is_empty() {
             return Vec::new();
         }
-        let mut lines = wrap(&self.message, INNER - 2);
-        lines.truncate(6);
-        lines
+        let most = BODY.saturating_sub(self.lines.len() + 1).clamp(1, MESSAGE);
+        cut(wrap(&self.message, INNER - 2), most)
     }
 
     /// Draws it. Where not everything has room, the paragraphs are cut, never what is filled in or the message.
@@ -181,14 +180,14 @@ impl Page {
             let blocks = all.iter().filter(|text| !text.is_empty()).map(|text| wrap(text, INNER));
             blocks.collect::<Vec<_>>().join(&String::new())
         };
-        let (mut above, mut below) = (paragraphs(&self.above), paragraphs(&self.below));
+        let (above, below) = (paragraphs(&self.above), paragraphs(&self.below));
         // A blank line between each two parts.
         let gaps = |above: &Vec<String>, below: &Vec<String>| {
             usize::from(!above.is_empty() && !self.lines.is_empty()) + usize::from(!below.is_empty())
         };
         let left = room.saturating_sub(self.lines.len() + gaps(&above, &below));
-        above.truncate(left);
-        below.truncate(left - above.len());
+        let above = cut(above, left);
+        let below = cut(below, left - above.len());
 
         let mut line = TOP;
         for text in &above {
@@ -229,9 +228,20 @@ impl Page {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let drawn = words(&drawn).join(" ");
         self.above.iter().chain(&self.below).all(|text| drawn.contains(&words(text).join(" ")))
-            && (self.message.is_empty() || wrap(&self.message, INNER - 2).len() <= 6)
+            && (self.message.is_empty() || wrap(&self.message, INNER - 2).len() <= MESSAGE)
             && self.lines.len() <= BODY
     }
+}
+
+/// At most so many lines; the last says that there were more.
+fn cut(mut lines: Vec<String>, most: usize) -> Vec<String> {
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            "...".clone_into(last);
+        }
+    }
+    lines
 }
 
 fn mark(focused: bool) -> char {
@@ -285,10 +295,14 @@ mod tests {
     #[test]
     fn words_give_way_to_what_is_filled_in_and_to_the_message() {
         let form = Form::new().field(1, "Name", "box").button(2, "Go on");
-        let page = Page::new("Title").above("word ".repeat(2000)).form(&form).message("wrong ".repeat(100));
+        let page = Page::new("Title").above("word ".repeat(2000)).form(&form).message("wrong ".repeat(1000));
         let text = page.draw().to_string();
         assert!(!page.fits());
         assert!(text.contains("[ Go on ]") && text.contains("! wrong") && text.contains("Name: "), "{text}");
+        assert!(
+            text.contains("\n  ...\n") && text.contains("\n    ...\n"),
+            "what was cut is said to be: {text}"
+        );
     }
 
     #[test]

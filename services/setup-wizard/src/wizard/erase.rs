@@ -90,9 +90,13 @@ impl Step for Erase {
         let page = Page::new(format!("Storage: disks that hold something, {number} (6 of 7)"))
             .message(&self.message);
         let Some((name, disk, form)) = self.form() else { return page };
-        page.above(format!("{} ({} {}) holds: {}.", disk.node, disk.model, bytes(disk.size), disk.contents))
-            .above("IF YOU GO ON WITH IT, ALL OF THIS IS LOST FOR EVER as soon as you agree to the summary.")
+        // What it holds may be a long list: it comes last, so that nothing else can be cut.
+        page.above(format!("{} ({} {}) is not empty.", disk.node, disk.model, bytes(disk.size)))
+            .above(
+                "IF YOU GO ON WITH IT, EVERYTHING ON IT IS LOST FOR EVER as soon as you agree to the summary.",
+            )
             .above(format!("To say that it may be lost, type {name}"))
             .form(form)
+            .below(format!("It holds: {}.", disk.contents))
     }
 }

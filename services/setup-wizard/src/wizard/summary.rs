@@ -37,7 +37,7 @@ pub(crate) struct Summary {
 impl Summary {
     pub fn new() -> Self {
         let form = Form::careful()
-            .rows(Id::Text, "", Rows::read(Vec::new()).height(13))
+            .rows(Id::Text, "", Rows::read(Vec::new()).height(10))
             .button(Id::Next, "Set the box up")
             .button(Id::Back, "Back");
         Self { form, answers: None, checked: false, agreed: false, mistake: None, message: String::new() }
@@ -111,7 +111,7 @@ impl Step for Summary {
         *self = Self::new();
         let Some(answers) = context.draft.answers() else { return Go::Back.into() };
         if let Some(list) = self.form.list_mut(Id::Text) {
-            *list = Rows::read(told(&answers, context.draft)).height(13);
+            *list = Rows::read(told(&answers, context.draft)).height(10);
         }
         let request = Request::Check(answers.to_string());
         self.answers = Some(answers);

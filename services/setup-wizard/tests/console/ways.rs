@@ -1,7 +1,7 @@
 //! Ways through the console, and what they do to the box.
 
 use understudy_answers::{Import, Pool};
-use understudy_setup_wizard::appliance::{Source, Stage};
+use understudy_setup_wizard::appliance::{Mistake, Source, Stage};
 use understudy_setup_wizard::hall::DoorId;
 use understudy_setup_wizard::keys::Key;
 use understudy_setup_wizard::request::Request;
@@ -288,4 +288,24 @@ fn a_storm_of_changes_is_asked_about_once_and_once_more() {
     assert_eq!(play.hall.answer(answer), []);
     assert!(play.text().contains("1 machine, protected"), "{}", play.text());
     assert_eq!(play.hall.changed(Source::Machines), [Request::Machines]);
+}
+
+#[test]
+fn long_texts_of_the_box_never_push_away_what_is_to_be_decided() {
+    let mut world = World::new();
+    world.disks[0].contents = "a file system with a long name, ".repeat(60);
+    world.trial.checks[0].said = "no answer, whatever was tried. ".repeat(60);
+    world.trial.checks[0].ok = false;
+    world.mistakes = vec![Mistake { line: 2, reason: "it is refused for a long reason. ".repeat(60) }];
+    let mut play = Play::new(world);
+    play.until("Network: trial");
+    assert!(play.text().contains("[ Go on although it does not work ]"), "{}", play.text());
+    play.until("Storage: disks").keys(&[Key::Home, Key::Char('x')]).button("Go on");
+    for needed in ["LOST FOR EVER", "type WD-1001", "Serial number:", "[ Erase it ]"] {
+        assert!(play.text().contains(needed), "{needed}: {}", play.text());
+    }
+    play.until("Summary");
+    for needed in ["> ERASED FOR EVER WD-1001", "[ Change: Host name ]", "! This is not possible"] {
+        assert!(play.text().contains(needed), "{needed}: {}", play.text());
+    }
 }
