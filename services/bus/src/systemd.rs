@@ -29,14 +29,19 @@ pub trait Manager {
     fn list_units_by_patterns(&self, states: &[&str], patterns: &[&str]) -> zbus::Result<Vec<ListedUnit>>;
     /// What is being started or stopped.
     fn list_jobs(&self) -> zbus::Result<Vec<ListedJob>>;
-    /// Starts the machine anew, in good order.
-    fn reboot(&self) -> zbus::Result<()>;
     /// `starting`, `running`, `degraded`, `stopping`…
     #[zbus(property(emits_changed_signal = "false"))]
     fn system_state(&self) -> zbus::Result<String>;
     /// A job has ended; `result` is `done` if it did what it was to do.
     #[zbus(signal)]
     fn job_removed(&self, id: u32, job: OwnedObjectPath, unit: String, result: String) -> zbus::Result<()>;
+}
+
+impl ManagerProxy<'_> {
+    /// Reboots in good order, as `systemctl reboot` does: all units are stopped first. The manager's own `Reboot` leaves that out.
+    pub async fn reboot(&self) -> zbus::Result<()> {
+        self.start_unit("reboot.target", "replace-irreversibly").await.map(drop)
+    }
 }
 
 /// One unit.

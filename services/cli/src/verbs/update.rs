@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use dm_verity::{Digest, Salt, Verity};
 use serde_json::json;
 use understudy_bus::rauc::RaucProxy;
@@ -49,7 +49,13 @@ impl Update {
                 format!("{source} is damaged, and nothing was changed; copy it to this box again")
             })?;
         }
-        install(&rauc, &source, output).await?;
+        let mut tries = 1;
+        while let Err(error) = install(&rauc, &source, output).await {
+            if tries == MOUNT_TRIES || !is_lost_to_udev(&source, &error) {
+                return Err(error);
+            }
+            tries += 1;
+        }
         let slot = next_to_start(&rauc).await?;
         let document =
             json!({ "version_installed": offered.version, "slot": slot, "rebooting": self.reboot });
@@ -200,6 +206,33 @@ fn dictionary<'a>(value: &Value<'a>) -> Option<HashMap<String, Value<'a>>> {
     }
 }
 
+/// How often a stream is begun that udev has ended.
+const MOUNT_TRIES: u32 = 10;
+
+/// RAUC mounts a stream from a network block device that ends when it is closed for the last time; where udev looks at the new device
+/// before RAUC has opened it, that is too early (RAUC 1.13; github.com/rauc/rauc/pull/1741). Nothing is written by then.
+fn is_lost_to_udev(source: &str, error: &anyhow::Error) -> bool {
+    !source.starts_with('/') && error.downcast_ref::<NotInstalled>().is_some_and(NotInstalled::while_mounting)
+}
+
+/// RAUC could not, and says why.
+#[derive(Debug)]
+struct NotInstalled(String);
+
+impl NotInstalled {
+    fn while_mounting(&self) -> bool {
+        self.0.starts_with("Failed mounting bundle")
+    }
+}
+
+impl std::fmt::Display for NotInstalled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the update was not installed, the running version is untouched: {}", self.0)
+    }
+}
+
+impl std::error::Error for NotInstalled {}
+
 async fn install(rauc: &RaucProxy<'_>, source: &str, output: &Output) -> anyhow::Result<()> {
     // Listening begins before the start, so that neither the end nor any progress is missed.
     let mut completed = rauc.receive_completed().await?;
@@ -220,7 +253,7 @@ async fn install(rauc: &RaucProxy<'_>, source: &str, output: &Output) -> anyhow:
     output.progress_done(&shown);
     if result != 0 {
         let why = rauc.last_error().await.unwrap_or_default();
-        bail!("the update was not installed, the running version is untouched: {why}");
+        return Err(NotInstalled(why).into());
     }
     Ok(())
 }
@@ -326,6 +359,20 @@ mod tests {
         assert!(error.contains("block 1 of the data"), "{error}");
         std::fs::write(file.path(), &bundle[4096..]).unwrap();
         assert!(offered.check(file.path()).is_err());
+    }
+
+    #[test]
+    fn only_a_stream_that_could_not_be_mounted_is_begun_again() {
+        let mounting: anyhow::Error =
+            NotInstalled("Failed mounting bundle: Failed to load dm table".into()).into();
+        let written: anyhow::Error = NotInstalled("Failed updating slot rootfs.1".into()).into();
+        assert!(is_lost_to_udev("http://box/x.raucb", &mounting));
+        assert!(!is_lost_to_udev("/state/x.raucb", &mounting));
+        assert!(!is_lost_to_udev("http://box/x.raucb", &written));
+        assert!(!is_lost_to_udev(
+            "http://box/x.raucb",
+            &anyhow::anyhow!("the bus has closed the connection")
+        ));
     }
 
     #[test]
