@@ -28,6 +28,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("dbus", "tests: a private bus"),
     ("tgt", "tests: an iSCSI target"),
     ("partclone", "tests: maps of used blocks"),
+    ("cpio", "tests: initramfs archives"),
     ("dosfstools", "tests: filesystems"),
     ("mtools", "tests: files on FAT disks"),
     ("e2fsprogs", "tests: filesystems"),
