@@ -51,7 +51,8 @@ async fn main() -> anyhow::Result<()> {
     match verdict {
         Verdict::Good | Verdict::GoodAndComplain => {
             mark(&bus, "good", "booted").await.context("RAUC cannot mark this slot good")?;
-            if environment.is_used_up(other) {
+            // Read again: an installation that marking waited for has written another version there.
+            if store.repaired(&running.slot)?.is_used_up(other) {
                 tracing::warn!(
                     "what is in slot {other} did not become healthy in three tries and is given up"
                 );

@@ -55,6 +55,7 @@ impl Update {
                 return Err(error);
             }
             tries += 1;
+            eprintln!("The stream ended while it was mounted; it is begun again ({tries} of {MOUNT_TRIES})");
         }
         let slot = next_to_start(&rauc).await?;
         let document =
