@@ -1,5 +1,6 @@
 //! Every command a person types: `cargo xtask VERB`. A verb is a file; alone, this lists them.
 
+mod answers;
 mod bench;
 mod bundle;
 mod demo;
@@ -42,6 +43,8 @@ enum Verb {
     Keys(keys::Arguments),
     /// Write the image to a disk or a file, and prove it
     Flash(flash::Arguments),
+    /// Check a file that sets a box up, and make the disk it is read from
+    Answers(answers::Arguments),
     /// Build the appliance and boot it in QEMU with its console here
     Run(run::Arguments),
     /// Build everything, boot it in QEMU, and play the main story to its end
@@ -77,6 +80,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Bundle(arguments) => bundle::run(&arguments),
         Verb::Keys(arguments) => keys::run(&arguments),
         Verb::Flash(arguments) => flash::run(&arguments),
+        Verb::Answers(arguments) => answers::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),

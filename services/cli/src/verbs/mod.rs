@@ -1,6 +1,7 @@
 //! One verb a file.
 
 pub mod backup;
+pub mod catalog;
 pub mod failover;
 pub mod jobs;
 pub mod machines;

@@ -1,0 +1,230 @@
+//! Against services on a private bus: what arrives, and what the policy lets through.
+
+use std::sync::Arc;
+
+use understudy_private_bus::PrivateBus;
+use zbus::interface;
+use zbus::object_server::SignalEmitter;
+
+use super::*;
+use crate::request::{Answer, Request, carry_out};
+
+const POLICY: &str = include_str!("../../org.understudy.Console.dbus.conf");
+/// As each service's own file has it.
+const DENIED: &str = r#"<policy context="default">
+    <deny send_destination="org.understudy.Settings1"/>
+    <deny send_destination="org.understudy.Zfs1"/>
+    <deny send_destination="org.understudy.Scheduler1"/>
+    <deny receive_type="signal" receive_interface="org.understudy.Zfs1.Manager"/>
+    <deny receive_sender="org.understudy.Scheduler1" receive_type="signal"/>
+  </policy>"#;
+
+struct Settings;
+
+#[interface(name = "org.understudy.Settings1.Manager")]
+impl Settings {
+    fn status(&self) -> settings::Status {
+        settings::Status {
+            state: "ready".into(),
+            message: String::new(),
+            host_name: "box".into(),
+            addresses: vec!["192.0.2.17/24".into()],
+        }
+    }
+
+    fn try_network(&self, network: &str) -> contract::Trial {
+        let check = contract::Check { what: "Router".into(), ok: false, said: network.to_owned() };
+        contract::Trial {
+            addresses: vec!["192.0.2.17/24".into()],
+            gateway: String::new(),
+            checks: vec![check],
+        }
+    }
+
+    fn check(&self, _answers: &str) -> Vec<contract::Mistake> {
+        vec![contract::Mistake { line: 3, reason: "unknown".into() }]
+    }
+
+    #[zbus(signal)]
+    async fn status_changed(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
+}
+
+/// Whether its pool is locked; otherwise there is none.
+struct Zfs(bool);
+
+#[interface(name = "org.understudy.Zfs1.Manager")]
+impl Zfs {
+    fn pool(&self) -> std::result::Result<zfs::Pool, Error> {
+        match self.0 {
+            true => Err(Error::NotReady("the pool is locked; enter the recovery key on the console".into())),
+            false => Err(Error::NotReady("there is no pool".into())),
+        }
+    }
+
+    fn disks(&self) -> Vec<contract::Disk> {
+        vec![contract::Disk {
+            name: "/dev/disk/by-id/ata-A".into(),
+            node: "/dev/sda".into(),
+            model: "M".into(),
+            serial: "A".into(),
+            size: 42,
+            sector_size: 4096,
+            rotational: true,
+            removable: false,
+            contents: "ext4".into(),
+            usable: "it is mounted".into(),
+        }]
+    }
+
+    fn unlock(&self, key: &str) -> std::result::Result<(), Error> {
+        Err(Error::Denied(format!("a key of {} characters does not open the pool", key.len())))
+    }
+}
+
+struct Scheduler;
+
+#[interface(name = "org.understudy.Scheduler1.Manager")]
+impl Scheduler {
+    fn overview(&self) -> Vec<contract::MachineOverview> {
+        vec![contract::MachineOverview {
+            machine: "m".into(),
+            protected: true,
+            step: "copying".into(),
+            name: "mail".into(),
+            backed_up: 0,
+            due: 1_763_800_000,
+            failure: "why".into(),
+            job: "1".into(),
+            percent: 42,
+        }]
+    }
+}
+
+#[tokio::test]
+async fn what_the_services_say_arrives() {
+    let bus = PrivateBus::start();
+    let service = bus.connect().await;
+    service.object_server().at(settings::PATH, Settings).await.unwrap();
+    service.object_server().at(zfs::PATH, Zfs(false)).await.unwrap();
+    service.object_server().at(scheduler::PATH, Scheduler).await.unwrap();
+    let console = Bus::new(bus.connect().await).await.unwrap();
+    let absent = console.status().await.unwrap_err();
+    assert!(absent.contains("Settings1 is not running yet"), "{absent}");
+    for name in [settings::NAME, zfs::NAME, scheduler::NAME] {
+        service.request_name(name).await.unwrap();
+        assert_eq!(console.changed().await, Some(Source::All), "{name} has come");
+    }
+
+    let status = console.status().await.unwrap();
+    assert_eq!((status.stage, status.host_name.as_str()), (Stage::Ready, "box"));
+    let trial = console.try_network("[network]").await.unwrap();
+    assert!(!trial.is_good() && trial.checks[0].said == "[network]");
+    assert_eq!(console.check("").await.unwrap()[0].line, 3);
+    assert_eq!(console.pool().await, Ok(None));
+    let disk = &console.disks().await.unwrap()[0];
+    assert_eq!((disk.name.as_str(), disk.size), ("ata-A", 42));
+    assert_eq!((disk.contents.as_str(), disk.unusable.as_str()), ("ext4", "it is mounted"));
+    let refused = console.unlock(&Secret("123".into())).await.unwrap_err();
+    assert_eq!(refused, "a key of 3 characters does not open the pool");
+    let machine = &console.machines().await.unwrap()[0];
+    assert_eq!((machine.last_backup.as_str(), machine.running), ("", Some(42)));
+    assert!(machine.next_due.starts_with("2025-11-2"), "{}", machine.next_due);
+
+    service.object_server().remove::<Zfs, _>(zfs::PATH).await.unwrap();
+    service.object_server().at(zfs::PATH, Zfs(true)).await.unwrap();
+    assert!(console.pool().await.unwrap().unwrap().locked);
+
+    let emitter = SignalEmitter::new(&service, settings::PATH).unwrap();
+    Settings::status_changed(&emitter).await.unwrap();
+    assert_eq!(console.changed().await, Some(Source::Settings));
+    drop(bus);
+    while console.changed().await.is_some() {}
+}
+
+/// Each request once, in no order.
+fn every_request() -> Vec<Request> {
+    let hash =
+        "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ";
+    let text = String::new;
+    let secret = || Secret(String::new());
+    vec![
+        Request::Status,
+        Request::Ports,
+        Request::Keyboards,
+        Request::Disks,
+        Request::Importable,
+        Request::Pool,
+        Request::Machines,
+        Request::Check(text()),
+        Request::RecoveryKey,
+        Request::SetKeyboard(text()),
+        Request::TryNetwork(1, text()),
+        Request::EndTrial,
+        Request::KeepRecoveryKey(secret()),
+        Request::ConfirmRecoveryKey,
+        Request::GiveImportKey(secret()),
+        Request::Apply(text()),
+        Request::ChangeNetwork(text()),
+        Request::SetPassword(hash.parse().unwrap()),
+        Request::Unlock(secret()),
+        Request::PairingCode,
+        Request::Reboot,
+        Request::PowerOff,
+        Request::FactoryReset(text()),
+    ]
+}
+
+#[tokio::test]
+async fn the_policy_lets_through_what_the_console_asks_and_nothing_else() {
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap();
+    let policy = POLICY.replace("\"understudy-console\"", &format!("{:?}", user.name));
+    let policy = policy.replace("<busconfig>", &format!("<busconfig>{DENIED}"));
+    let bus = PrivateBus::with_policy(&policy);
+    let service = bus.connect().await;
+    // Elsewhere than anybody asks: without any object a connection does not answer at all.
+    service.object_server().at("/elsewhere", Settings).await.unwrap();
+    for name in [settings::NAME, zfs::NAME, scheduler::NAME] {
+        service.request_name(name).await.unwrap();
+    }
+    let connection = bus.connect().await;
+    let console = Arc::new(Bus::new(connection.clone()).await.unwrap());
+    for request in every_request() {
+        // Nothing is there to answer: the bus let it through if the answer is that.
+        let answer = format!("{:?}", carry_out(&*console, request.clone()).await);
+        assert!(answer.contains("Unknown"), "{request:?}: {answer}");
+    }
+    for (name, path, interface, member) in [
+        (zfs::NAME, zfs::PATH, "org.understudy.Zfs1.Manager", "CreatePool"),
+        (zfs::NAME, zfs::PATH, "org.understudy.Zfs1.Manager", "OpenPoint"),
+        (scheduler::NAME, scheduler::PATH, "org.understudy.Scheduler1.Manager", "StartBackup"),
+        (scheduler::NAME, scheduler::PATH, "org.understudy.Scheduler1.Agents", "Register"),
+        (settings::NAME, settings::PATH, "org.understudy.Settings1.Other", "Apply"),
+        (settings::NAME, settings::PATH, "org.freedesktop.DBus.Properties", "GetAll"),
+    ] {
+        let error = connection.call_method(Some(name), path, Some(interface), member, &()).await.unwrap_err();
+        assert!(error.to_string().contains("AccessDenied"), "{member}: {error}");
+    }
+    // Signals are heard, those of a service that keeps its own to itself included.
+    for (path, interface, source) in [
+        (scheduler::PATH, "org.understudy.Scheduler1.Manager", Source::Machines),
+        (zfs::PATH, "org.understudy.Zfs1.Manager", Source::Pool),
+    ] {
+        let emitter = SignalEmitter::new(&service, path).unwrap();
+        emitter.emit(interface, "SomethingChanged", &("1",)).await.unwrap();
+        while console.changed().await != Some(source) {}
+    }
+}
+
+#[test]
+fn time_zones_are_read_from_the_table() {
+    let table =
+        "# comment\nDE,DK\t+5230+01322\tEurope/Berlin\tmost of Germany\nJP\t+353916+1394441\tAsia/Tokyo\n";
+    assert_eq!(zones(table), ["Asia/Tokyo", "Europe/Berlin", "UTC"]);
+}
+
+#[test]
+fn an_answer_shows_no_secret() {
+    let key = RecoveryKey { key: Secret("000011".into()), confirmed: false };
+    let questions = crate::recovery_key::Questions::of(1, 2);
+    assert!(!format!("{:?}", Answer::RecoveryKey(Ok((key, questions)))).contains("000011"));
+}
