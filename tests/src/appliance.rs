@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use qemu_harness::{Bytes, Deadline, Disk, Mac, Network, Shell, UserNic, Vm, VmBuilder};
+use qemu_harness::{Bytes, Deadline, Disk, Mac, Network, Pattern, Seat, Shell, UserNic, Vm, VmBuilder};
 use serde_json::Value;
 
 use crate::world::{Images, World};
@@ -244,16 +244,29 @@ fn ready(vm: &Vm) -> anyhow::Result<Shell> {
 /// Waits until a box says that it is ready.
 pub(crate) fn says_ready(vm: &Vm) -> anyhow::Result<()> {
     let said = first_words(vm)?;
-    ensure!(said.contains("is ready at"), "the appliance says: {said}");
+    ensure!(said.contains(READY), "the appliance says: {said}");
     Ok(())
 }
 
-/// What a box says on its serial line once it has tried to set itself up.
+/// What the overview of a box that serves shows once it has an address.
+const READY: &str = "Web page https://";
+/// At the end of the overview, whether the box serves or not.
+const OVERVIEW: &str = "Enter or m: menu";
+/// At the top of the first page of set-up.
+const SET_UP: &str = "Understudy set-up";
+
+/// What a box shows on its serial line once it has tried to set itself up, with each gap as one blank.
 fn first_words(vm: &Vm) -> anyhow::Result<String> {
-    let serial = vm.serial();
-    let said = serial.expect("Understudy (.* is ready at|is not set up)", Deadline::seconds(600))?;
-    let said = said.text().to_owned();
-    Ok(said + serial.expect("\n", Deadline::seconds(10))?.before())
+    let seat = Seat::at_terminal(vm);
+    let deadline = Deadline::seconds(600);
+    // One that restarts shows the overview of before until its firmware clears the screen.
+    seat.wait_gone(Pattern::text(OVERVIEW), deadline)?;
+    let mut said = String::new();
+    seat.wait_until("the overview of a box that serves, or set-up", deadline, |screen| {
+        said = screen.text().split_whitespace().collect::<Vec<_>>().join(" ");
+        said.contains(SET_UP) || said.contains(OVERVIEW) && (said.contains(READY) || said.contains(" ! "))
+    })?;
+    Ok(said)
 }
 
 /// A text in a document, by its key.

@@ -14,7 +14,7 @@ mod parse;
 
 use std::fmt;
 
-pub use parse::KeyError;
+pub use parse::{KeyError, is_group};
 
 /// Groups in a key.
 pub const GROUPS: usize = 8;

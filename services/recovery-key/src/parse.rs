@@ -61,6 +61,16 @@ fn separates(character: char) -> bool {
     character == '-' || character.is_whitespace()
 }
 
+/// Whether a text can be a group of a key: six digits that are not mistyped.
+pub fn is_group(text: &str) -> bool {
+    text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) && read_group(text).is_some()
+}
+
+fn read_group(digits: &str) -> Option<u16> {
+    let number: u32 = digits.parse().ok()?;
+    if number.is_multiple_of(FACTOR) { u16::try_from(number / FACTOR).ok() } else { None }
+}
+
 impl FromStr for RecoveryKey {
     type Err = KeyError;
 
@@ -88,10 +98,9 @@ impl FromStr for RecoveryKey {
         let mut key = [0; GROUPS];
         let mut mistyped = Vec::new();
         for (index, group) in key.iter_mut().enumerate() {
-            let number: u32 = digits[index * DIGITS..][..DIGITS].parse().unwrap_or(u32::MAX);
-            match u16::try_from(number / FACTOR) {
-                Ok(value) if number.is_multiple_of(FACTOR) => *group = value,
-                _ => mistyped.push(index + 1),
+            match read_group(&digits[index * DIGITS..][..DIGITS]) {
+                Some(value) => *group = value,
+                None => mistyped.push(index + 1),
             }
         }
         if mistyped.is_empty() { Ok(Self(key)) } else { Err(KeyError::Mistyped(mistyped)) }

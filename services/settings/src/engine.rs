@@ -83,6 +83,4 @@ pub trait Engine: Send + Sync + 'static {
     fn services(&self) -> impl Future<Output = anyhow::Result<Services>> + Send;
     /// Takes the whole box down in good order; returns before it is.
     fn go_down(&self, how: Down) -> impl Future<Output = anyhow::Result<()>> + Send;
-    /// Says a line on every console.
-    fn say(&self, line: &str) -> impl Future<Output = ()> + Send;
 }

@@ -245,8 +245,4 @@ impl Engine for Simulated {
     async fn go_down(&self, how: Down) -> anyhow::Result<()> {
         self.step(&format!("{how:?}"))
     }
-
-    async fn say(&self, line: &str) {
-        self.done.lock().unwrap().push(format!("say: {line}"));
-    }
 }

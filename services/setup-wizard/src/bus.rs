@@ -1,11 +1,12 @@
 //! The real box, over the system bus.
 
-mod contract;
 #[cfg(test)]
 mod tests;
 
 use understudy_bus::error::Error;
-use understudy_bus::{scheduler, settings, zfs};
+use understudy_bus::scheduler::{self, SchedulerProxy};
+use understudy_bus::settings::{self, SettingsProxy};
+use understudy_bus::zfs::{self, ZfsProxy};
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, MatchRule, MessageStream};
 
@@ -13,10 +14,7 @@ use crate::appliance::{
     About, Appliance, Check, Disk, ForeignPool, Keyboard, Machine, Mistake, Pool, Port, RecoveryKey, Result,
     Secret, Source, Stage, Status, Trial,
 };
-use contract::{SchedulerProxy, SettingsProxy, ZfsProxy};
 
-/// How zfs-manager's answer begins while the pool is there and its key is not.
-const LOCKED: &str = "the pool is locked";
 /// Beneath it stand the disks' names.
 const BY_ID: &str = "/dev/disk/by-id/";
 /// Time zones of this box, a line each (tzdata's `zone1970.tab`: columns are separated by tabs, the third is the name).
@@ -137,7 +135,7 @@ impl Appliance for Bus {
 
     async fn ports(&self) -> Result<Vec<Port>> {
         let ports = self.settings.ports().await.map_err(said(settings::NAME))?;
-        let port = |port: contract::Port| Port {
+        let port = |port: settings::Port| Port {
             name: port.name,
             mac: port.mac,
             link: port.link,
@@ -150,7 +148,7 @@ impl Appliance for Bus {
 
     async fn keyboards(&self) -> Result<Vec<Keyboard>> {
         let keyboards = self.settings.keyboards().await.map_err(said(settings::NAME))?;
-        let keyboard = |known: contract::Keyboard| Keyboard { name: known.name, words: known.description };
+        let keyboard = |known: settings::Keyboard| Keyboard { name: known.name, words: known.description };
         Ok(keyboards.into_iter().map(keyboard).collect())
     }
 
@@ -163,7 +161,7 @@ impl Appliance for Bus {
 
     async fn disks(&self) -> Result<Vec<Disk>> {
         let disks = self.zfs.disks().await.map_err(said(zfs::NAME))?;
-        let disk = |disk: contract::Disk| Disk {
+        let disk = |disk: zfs::Disk| Disk {
             name: disk.name.strip_prefix(BY_ID).unwrap_or_default().to_owned(),
             node: disk.node,
             model: disk.model,
@@ -179,7 +177,7 @@ impl Appliance for Bus {
 
     async fn importable(&self) -> Result<Vec<ForeignPool>> {
         let pools = self.zfs.importable().await.map_err(said(zfs::NAME))?;
-        let pool = |pool: contract::ForeignPool| ForeignPool {
+        let pool = |pool: zfs::ImportablePool| ForeignPool {
             guid: pool.guid,
             name: pool.name,
             health: pool.health,
@@ -202,9 +200,7 @@ impl Appliance for Bus {
                 size: pool.size,
                 free: pool.free,
             })),
-            Err(Error::NotReady(text)) if text.starts_with(LOCKED) => {
-                Ok(Some(Pool { locked: true, ..Pool::default() }))
-            }
+            Err(error) if zfs::is_locked(&error) => Ok(Some(Pool { locked: true, ..Pool::default() })),
             Err(Error::NotReady(_)) => Ok(None),
             Err(error) => Err(said(zfs::NAME)(error)),
         }
@@ -212,7 +208,7 @@ impl Appliance for Bus {
 
     async fn machines(&self) -> Result<Vec<Machine>> {
         let machines = self.scheduler.overview().await.map_err(said(scheduler::NAME))?;
-        let machine = |machine: contract::MachineOverview| Machine {
+        let machine = |machine: scheduler::MachineOverview| Machine {
             name: machine.name,
             protected: machine.protected,
             last_backup: time(machine.backed_up),
@@ -225,7 +221,7 @@ impl Appliance for Bus {
 
     async fn check(&self, answers: &str) -> Result<Vec<Mistake>> {
         let mistakes = self.settings.check(answers).await.map_err(said(settings::NAME))?;
-        let mistake = |mistake: contract::Mistake| Mistake {
+        let mistake = |mistake: settings::Mistake| Mistake {
             line: usize::try_from(mistake.line).unwrap_or(usize::MAX),
             reason: mistake.reason,
         };
@@ -243,7 +239,7 @@ impl Appliance for Bus {
 
     async fn try_network(&self, network: &str) -> Result<Trial> {
         let trial = self.settings.try_network(network).await.map_err(said(settings::NAME))?;
-        let check = |check: contract::Check| Check { what: check.what, ok: check.ok, said: check.said };
+        let check = |check: settings::Check| Check { what: check.what, ok: check.ok, said: check.said };
         Ok(Trial {
             addresses: trial.addresses,
             gateway: trial.gateway,

@@ -1,14 +1,16 @@
 //! The recovery key on the screen, and two of its groups asked back; for the wizard and for the menu.
 
+use understudy_recovery_key::is_group;
+
 use crate::appliance::Secret;
 use crate::form::{Did, Form};
 use crate::keys::Key;
 use crate::page::Page;
-use crate::recovery_key::{Elevens, KeyForm, Questions, is_group};
+use crate::recovery_key::{self, Questions};
 
 /// The only page that shows a key.
 pub(crate) fn shown(page: Page, key: &Secret) -> Page {
-    let groups = Elevens::groups(key);
+    let groups = recovery_key::groups(key);
     let numbered: Vec<_> =
         groups.iter().enumerate().map(|(at, group)| format!("{}: {group}", at + 1)).collect();
     let page = page.above(
@@ -74,11 +76,11 @@ impl AskedBack {
     }
 
     fn wrong(&self, key: &Secret) -> Option<(Id, String)> {
-        let groups = Elevens::groups(key);
+        let groups = recovery_key::groups(key);
         [Id::First, Id::Second].into_iter().zip(self.questions.groups()).find_map(|(id, at)| {
             let typed = self.form.text(id);
             let number = at + 1;
-            if groups.get(at).is_some_and(|group| group == typed) {
+            if groups.get(at).is_some_and(|group| *group == typed) {
                 return None;
             }
             let message = if is_group(typed) {

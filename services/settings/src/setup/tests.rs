@@ -203,15 +203,20 @@ async fn a_failed_service_is_named_and_ready_is_said_when_it_runs_after_all() {
     let engine = Simulated::with_disk(GOOD);
     *engine.services.lock().unwrap() = vec![starting.clone(), failed.clone(), failed, starting, Services::Up];
     let boot = boot(&folder, engine);
-    let (setup, engine) = (Arc::clone(&boot.setup), Arc::clone(&boot.engine));
-    let saying = tokio::spawn(async move { crate::consoles::say(&*engine, setup.status()).await });
+    let setup = Arc::clone(&boot.setup);
+    let said = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let lines = Arc::clone(&said);
+    let saying = tokio::spawn(async move {
+        crate::announcement::announce(setup.status(), |line| lines.lock().unwrap().push(line.to_owned()))
+            .await;
+    });
     assert_eq!(boot.run().await.state, "ready");
     tokio::time::sleep(Duration::from_secs(1)).await;
     saying.abort();
-    let said: Vec<_> = boot.engine.done().into_iter().filter(|step| step.starts_with("say")).collect();
+    let said = said.lock().unwrap().clone();
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].contains("understudy-x.service failed"), "{said:?}");
-    assert_eq!(said[1], "say: Understudy box is ready at 10.0.0.2");
+    assert_eq!(said[1], "Understudy box is ready at 10.0.0.2");
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,8 +11,6 @@ mod ports;
 mod resolver;
 mod trial;
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -158,13 +156,6 @@ fn set_time_zone(zone: &TimeZone) -> anyhow::Result<()> {
         .context("cannot set the time zone in /etc/localtime")
 }
 
-/// Every console the kernel writes to.
-fn consoles() -> Vec<String> {
-    let active = std::fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
-    let found: Vec<_> = active.split_whitespace().map(|name| format!("/dev/{name}")).collect();
-    if found.is_empty() { vec!["/dev/console".to_owned()] } else { found }
-}
-
 impl Engine for ThisBox {
     async fn configuration_disk(&self) -> anyhow::Result<Option<String>> {
         // Only then is it known that a disk without this label is no disk that was not looked at yet.
@@ -277,19 +268,5 @@ impl Engine for ThisBox {
 
     async fn go_down(&self, how: Down) -> anyhow::Result<()> {
         systemd::go_down(&self.connection, how).await.context("cannot ask systemd to go down")
-    }
-
-    async fn say(&self, line: &str) {
-        for console in consoles() {
-            let text = format!("\r\n{line}\r\n");
-            // A console whose other end is gone must not hold the box up.
-            let opened = std::fs::OpenOptions::new()
-                .write(true)
-                .custom_flags(nix::libc::O_NOCTTY | nix::libc::O_NONBLOCK)
-                .open(&console);
-            if let Err(error) = opened.and_then(|mut file| file.write_all(text.as_bytes())) {
-                tracing::warn!("cannot write to the console {console}: {error}");
-            }
-        }
     }
 }

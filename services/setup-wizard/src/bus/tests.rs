@@ -9,15 +9,31 @@ use zbus::object_server::SignalEmitter;
 use super::*;
 use crate::request::{Answer, Request, carry_out};
 
-const POLICY: &str = include_str!("../../org.understudy.Console.dbus.conf");
-/// As each service's own file has it.
-const DENIED: &str = r#"<policy context="default">
-    <deny send_destination="org.understudy.Settings1"/>
-    <deny send_destination="org.understudy.Zfs1"/>
-    <deny send_destination="org.understudy.Scheduler1"/>
-    <deny receive_type="signal" receive_interface="org.understudy.Zfs1.Manager"/>
-    <deny receive_sender="org.understudy.Scheduler1" receive_type="signal"/>
-  </policy>"#;
+/// What each service lets the console do stands in its own file.
+const POLICIES: [&str; 3] = [
+    include_str!("../../../settings/org.understudy.Settings1.dbus.conf"),
+    include_str!("../../../zfs-manager/org.understudy.Zfs1.dbus.conf"),
+    include_str!("../../../scheduler/org.understudy.Scheduler1.dbus.conf"),
+];
+
+/// The policies as one file, for the console alone; the others' rules go, because all of them are the same user here.
+fn policy_for(user: &str) -> String {
+    let mut rules = String::new();
+    for file in POLICIES {
+        for rule in file.split_inclusive("</policy>") {
+            let Some(at) = rule.find("<policy ") else { continue };
+            let rule = &rule[at..];
+            if rule.starts_with("<policy context=\"default\"")
+                || rule.starts_with("<policy user=\"understudy-console\"")
+            {
+                rules += rule;
+            }
+        }
+    }
+    // Here one connection of this user plays the services.
+    let own = "<policy context=\"mandatory\"><allow own_prefix=\"org.understudy\"/></policy>";
+    format!("<busconfig>{}{own}</busconfig>", rules.replace("\"understudy-console\"", &format!("{user:?}")))
+}
 
 struct Settings;
 
@@ -32,17 +48,17 @@ impl Settings {
         }
     }
 
-    fn try_network(&self, network: &str) -> contract::Trial {
-        let check = contract::Check { what: "Router".into(), ok: false, said: network.to_owned() };
-        contract::Trial {
+    fn try_network(&self, network: &str) -> settings::Trial {
+        let check = settings::Check { what: "Router".into(), ok: false, said: network.to_owned() };
+        settings::Trial {
             addresses: vec!["192.0.2.17/24".into()],
             gateway: String::new(),
             checks: vec![check],
         }
     }
 
-    fn check(&self, _answers: &str) -> Vec<contract::Mistake> {
-        vec![contract::Mistake { line: 3, reason: "unknown".into() }]
+    fn check(&self, _answers: &str) -> Vec<settings::Mistake> {
+        vec![settings::Mistake { line: 3, reason: "unknown".into() }]
     }
 
     #[zbus(signal)]
@@ -56,13 +72,13 @@ struct Zfs(bool);
 impl Zfs {
     fn pool(&self) -> std::result::Result<zfs::Pool, Error> {
         match self.0 {
-            true => Err(Error::NotReady("the pool is locked; enter the recovery key on the console".into())),
+            true => Err(Error::NotReady(zfs::LOCKED.into())),
             false => Err(Error::NotReady("there is no pool".into())),
         }
     }
 
-    fn disks(&self) -> Vec<contract::Disk> {
-        vec![contract::Disk {
+    fn disks(&self) -> Vec<zfs::Disk> {
+        vec![zfs::Disk {
             name: "/dev/disk/by-id/ata-A".into(),
             node: "/dev/sda".into(),
             model: "M".into(),
@@ -85,8 +101,8 @@ struct Scheduler;
 
 #[interface(name = "org.understudy.Scheduler1.Manager")]
 impl Scheduler {
-    fn overview(&self) -> Vec<contract::MachineOverview> {
-        vec![contract::MachineOverview {
+    fn overview(&self) -> Vec<scheduler::MachineOverview> {
+        vec![scheduler::MachineOverview {
             machine: "m".into(),
             protected: true,
             step: "copying".into(),
@@ -177,9 +193,7 @@ fn every_request() -> Vec<Request> {
 #[tokio::test]
 async fn the_policy_lets_through_what_the_console_asks_and_nothing_else() {
     let user = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap();
-    let policy = POLICY.replace("\"understudy-console\"", &format!("{:?}", user.name));
-    let policy = policy.replace("<busconfig>", &format!("<busconfig>{DENIED}"));
-    let bus = PrivateBus::with_policy(&policy);
+    let bus = PrivateBus::with_policy(&policy_for(&user.name));
     let service = bus.connect().await;
     // Elsewhere than anybody asks: without any object a connection does not answer at all.
     service.object_server().at("/elsewhere", Settings).await.unwrap();

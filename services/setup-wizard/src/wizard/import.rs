@@ -5,7 +5,7 @@ use crate::facts::{Facts, unknown};
 use crate::form::{Did, Form, Row, Rows};
 use crate::keys::Key;
 use crate::page::{Page, column};
-use crate::recovery_key::{Elevens, KeyForm};
+use crate::recovery_key;
 use crate::request::{Answer, Request};
 use crate::wizard::draft::Draft;
 use crate::wizard::step::{Context, Go, Outcome, Step};
@@ -224,7 +224,7 @@ impl ImportKey {
 
 /// Reads what was typed as a recovery key; nothing is none.
 pub(crate) fn typed_key(text: &str) -> Result<Option<Secret>, String> {
-    if text.is_empty() { Ok(None) } else { Elevens::read(text).map(Some) }
+    if text.is_empty() { Ok(None) } else { recovery_key::read(text).map(Some) }
 }
 
 impl Step for ImportKey {

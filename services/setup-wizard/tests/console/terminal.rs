@@ -22,7 +22,7 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 /// A terminal with somebody in front of it.
 pub struct Seat {
     master: std::fs::File,
-    screen: vt100::Parser,
+    screen: avt::Terminal,
     /// How much the console sent, and whether all of it was ASCII.
     sent: usize,
     ascii: bool,
@@ -32,13 +32,14 @@ impl Seat {
     pub fn new() -> (Self, OwnedFd) {
         let size = Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
-        let seat =
-            Self { master: master.into(), screen: vt100::Parser::new(24, 80, 0), sent: 0, ascii: true };
+        let screen = avt::Terminal::new(80, 24).unwrap();
+        let seat = Self { master: master.into(), screen, sent: 0, ascii: true };
         (seat, slave)
     }
 
     fn shown(&self) -> String {
-        self.screen.screen().contents()
+        let lines: Vec<_> = self.screen.screen().visible_lines().map(avt::Line::text).collect();
+        lines.join("\n")
     }
 
     /// Waits until the screen shows a text.
@@ -55,7 +56,7 @@ impl Seat {
             let mut there = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
             if poll(&mut there, PollTimeout::ZERO).unwrap() > 0 {
                 let count = self.master.read(&mut buffer).unwrap();
-                self.screen.process(&buffer[..count]);
+                self.screen.feed([&*String::from_utf8_lossy(&buffer[..count])]);
                 self.sent += count;
                 self.ascii &= buffer[..count].is_ascii();
             }

@@ -12,7 +12,9 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use tokio::sync::watch;
 use understudy_bus::error::{Error, Result};
 use understudy_bus::wire::{DiskId, MachineId, RecoveryPointId, VmId};
-use understudy_bus::zfs::{Disk, DiskClone, ImportablePool, LOCKED, MachineRecord, Point, PointDisk, Pool, Volume};
+use understudy_bus::zfs::{
+    Disk, DiskClone, ImportablePool, LOCKED, MachineRecord, Point, PointDisk, Pool, Volume,
+};
 use understudy_recovery_key::RecoveryKey;
 
 use crate::engine::{Engine, Geometry, NewPool};

@@ -1,12 +1,11 @@
-//! Two lines on the consoles: that the box is ready, or why it is not. They go when the wizard comes, which shows the status itself.
+//! A line when the box becomes ready, and one when it does not, for the journal: the console shows the status itself.
 
 use understudy_bus::settings::Status;
 
-use crate::engine::Engine;
 use crate::status::{Shared, State};
 
 /// Says each of the two whenever it becomes true, without end.
-pub async fn say<E: Engine>(engine: &E, status: &Shared) {
+pub async fn announce(status: &Shared, mut say: impl FnMut(&str)) {
     let mut watch = status.watch();
     let mut said = (String::new(), String::new());
     loop {
@@ -16,7 +15,7 @@ pub async fn say<E: Engine>(engine: &E, status: &Shared) {
         if now != said
             && let Some(line) = line(&status)
         {
-            engine.say(&line).await;
+            say(&line);
             said = now;
         }
         if watch.changed().await.is_err() {
