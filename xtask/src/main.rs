@@ -10,6 +10,7 @@ mod image;
 mod keys;
 mod lint;
 mod paths;
+mod pictures;
 mod process;
 mod reproduce;
 mod run;
@@ -51,6 +52,8 @@ enum Verb {
     Demo(demo::Arguments),
     /// Figures against rivals, in the same run, as ratios
     Bench(bench::Arguments),
+    /// Set a box up at its screen, and photograph each page for the README
+    Pictures(pictures::Arguments),
     /// Build a recipe twice, in other surroundings, and compare every byte
     Reproduce(reproduce::Arguments),
     /// Long campaigns: power cuts at random moments
@@ -84,6 +87,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
+        Verb::Pictures(arguments) => pictures::run(&arguments),
         Verb::Reproduce(arguments) => reproduce::run(&arguments),
         Verb::Torture(arguments) => torture::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),

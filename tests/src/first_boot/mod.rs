@@ -3,10 +3,12 @@
 mod cuts;
 mod moved;
 mod person;
+mod pictures;
 mod set_up;
 
 pub use cuts::play as cuts;
 pub use moved::play as moved;
+pub use pictures::play as pictures;
 
 use qemu_harness::{Disk, Mac, UserNic};
 

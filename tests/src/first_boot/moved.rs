@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use qemu_harness::{Deadline, Disk, Font, Key, Layout, Mac, Seat, UserNic, Vm};
+use qemu_harness::{Disk, Key, Layout, Mac, UserNic, Vm};
 use serde_json::Value;
 
 use super::person::{Person, words};
@@ -130,13 +130,8 @@ fn at_the_screen(world: &World, images: &Images, gone: &Vm, given: &Given) -> an
     let vm = Appliance::unconfigured("newcomer", images, [disk("data-a")?, disk("data-b")?])
         .user_nic(UserNic::new(Mac::numbered(0x40)).outbound())
         .launch(&world.run_dir)?;
-    // As soon as the serial line shows the console, the screen does.
-    Person::at(Seat::at_terminal(&vm)).sees_first()?;
-    let font = font(&vm)?;
-    let album = world.run_dir.join("pictures");
-    std::fs::create_dir_all(&album).with_context(|| format!("cannot make {}", album.display()))?;
-    let person = Person::at(Seat::at_monitor(&vm, Layout::DE_NO_DEAD_KEYS, font)).with_album(album);
-    person.seat.press(Key::Ctrl('l'))?;
+    let person =
+        Person::at_the_screen(&vm, Layout::DE_NO_DEAD_KEYS)?.with_album(world.run_dir.join("pictures"))?;
     let wishes =
         Wishes { host_name: "understudy-2", address: None, password: PASSWORD, disks: ["", ""], erase: &[] };
     let up_to_storage = STEPS.iter().take_while(|step| **step != Step::Disks);
@@ -164,17 +159,6 @@ fn at_the_screen(world: &World, images: &Images, gone: &Vm, given: &Given) -> an
     person.picture("overview")?;
     drop(person);
     Appliance::set_up(vm, begin.elapsed().as_secs_f64())
-}
-
-/// What the console writes with, learned from known text on the screen.
-fn font(vm: &Vm) -> anyhow::Result<Font> {
-    let shell = vm.virtio_console().shell(Deadline::seconds(120))?;
-    let quoted = Font::SAMPLE.map(|line| format!("'{}'", line.replace('\'', r"'\''"))).join(" ");
-    shell.succeed(
-        &format!("printf '\\033[H\\033[J' > /dev/tty1; printf '%s\\r\\n' {quoted} > /dev/tty1"),
-        COMMAND,
-    )?;
-    Ok(vm.learn_font(&Font::SAMPLE, Deadline::seconds(60))?)
 }
 
 /// What is printed on the keys is German.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use qemu_harness::{Key, Screen, Seat};
+use qemu_harness::{Deadline, Font, Key, Layout, Screen, Seat, Vm};
 
 /// How long an emulated box may take to its console.
 const BOOT: Duration = Duration::from_secs(600);
@@ -33,9 +33,20 @@ impl<'vm> Person<'vm> {
         Self { seat, pages: Cell::new(0), album: None }
     }
 
-    /// The same with a camera.
-    pub fn with_album(self, folder: PathBuf) -> Self {
-        Self { album: Some(folder), ..self }
+    /// Sits down at the screen and keyboard of a box that was just switched on, once it shows set-up. `layout` is what is printed on the
+    /// keys.
+    pub fn at_the_screen(vm: &'vm Vm, layout: Layout) -> anyhow::Result<Self> {
+        // The serial line shows the same.
+        Person::at(Seat::at_terminal(vm)).sees_first()?;
+        let person = Self::at(Seat::at_monitor(vm, layout, font(vm)?));
+        person.seat.press(Key::Ctrl('l'))?;
+        Ok(person)
+    }
+
+    /// The same with a camera, whose pictures go to a folder.
+    pub fn with_album(self, folder: PathBuf) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self { album: Some(folder), ..self })
     }
 
     /// Pages that were read so far.
@@ -205,6 +216,18 @@ impl<'vm> Person<'vm> {
         }
         Ok(())
     }
+}
+
+/// What a box writes with on its screen, learned from known text there.
+fn font(vm: &Vm) -> anyhow::Result<Font> {
+    let shell = vm.virtio_console().shell(Deadline::seconds(120))?;
+    let quoted = Font::SAMPLE.map(|line| format!("'{}'", line.replace('\'', r"'\''"))).join(" ");
+    // A terminal that somebody reads keys from does not begin a line by itself.
+    shell.succeed(
+        &format!("printf '\\033[H\\033[J' > /dev/tty1; printf '%s\\r\\n' {quoted} > /dev/tty1"),
+        Duration::from_secs(60),
+    )?;
+    Ok(vm.learn_font(&Font::SAMPLE, Duration::from_secs(60))?)
 }
 
 /// What a screen says, with each gap as one blank.
