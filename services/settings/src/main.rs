@@ -1,7 +1,6 @@
 //! The box's own configuration: told once, on a configuration disk or at the console, kept in one file, rendered into the system at every
 //! boot; as `org.understudy.Settings1` on the system bus.
 
-mod announcement;
 mod check;
 mod dbus;
 mod disks;
@@ -44,11 +43,7 @@ async fn main() -> anyhow::Result<()> {
 
 /// What goes on without end.
 async fn run(setup: &setup::Setup<system::ThisBox>, begun: setup::Begun) {
-    tokio::join!(
-        setup.finish(begun),
-        setup.watch_addresses(),
-        announcement::announce(setup.status(), |line| tracing::info!("{line}")),
-    );
+    tokio::join!(setup.finish(begun), setup.watch_addresses());
     // All have ended only if nothing can change any more.
     std::future::pending::<()>().await;
 }

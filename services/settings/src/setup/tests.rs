@@ -203,20 +203,28 @@ async fn a_failed_service_is_named_and_ready_is_said_when_it_runs_after_all() {
     let engine = Simulated::with_disk(GOOD);
     *engine.services.lock().unwrap() = vec![starting.clone(), failed.clone(), failed, starting, Services::Up];
     let boot = boot(&folder, engine);
-    let setup = Arc::clone(&boot.setup);
-    let said = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let lines = Arc::clone(&said);
-    let saying = tokio::spawn(async move {
-        crate::announcement::announce(setup.status(), |line| lines.lock().unwrap().push(line.to_owned()))
-            .await;
+    let mut watch = boot.setup.status().watch();
+    let seen = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        while watch.changed().await.is_ok() {
+            let status = watch.borrow_and_update().clone();
+            if status.state == "failed" || status.state == "ready" {
+                seen.push(status);
+            }
+            if seen.last().is_some_and(|status| status.state == "ready") {
+                break;
+            }
+        }
+        seen
     });
     assert_eq!(boot.run().await.state, "ready");
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    saying.abort();
-    let said = said.lock().unwrap().clone();
-    assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said[0].contains("understudy-x.service failed"), "{said:?}");
-    assert_eq!(said[1], "Understudy box is ready at 10.0.0.2");
+    let mut seen = seen.await.unwrap();
+    seen.dedup();
+    let said: Vec<_> = seen.iter().map(|status| (status.state.as_str(), status.message.as_str())).collect();
+    assert!(
+        matches!(&said[..], [("failed", why), ("ready", "")] if why.contains("understudy-x.service failed")),
+        "{said:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
