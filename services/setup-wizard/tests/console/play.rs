@@ -109,11 +109,14 @@ impl Play {
 
     /// Opens an entry of the menu, from the overview.
     pub fn open(&mut self, entry: &str) -> &mut Self {
-        self.press(Key::Enter);
-        while !self.has_focus(&format!("(*) {entry}")) {
+        self.keys(&[Key::Enter, Key::Home]);
+        for _ in 0..20 {
+            if self.has_focus(&format!("(*) {entry}")) {
+                return self.keys(&[Key::Enter]);
+            }
             self.press(Key::Char('n'));
         }
-        self.keys(&[Key::Enter])
+        panic!("{entry:?} is not in the menu:\n{}", self.text());
     }
 
     /// Moves to what begins with `label`.
