@@ -107,14 +107,7 @@ impl Facts {
             Source::Pool => vec![Request::Pool],
             Source::Machines => vec![Request::Machines],
             Source::Maintenance => vec![Request::Update, Request::SupportMode],
-            Source::All => vec![
-                Request::Status,
-                Request::About,
-                Request::Pool,
-                Request::Machines,
-                Request::Update,
-                Request::SupportMode,
-            ],
+            Source::All => overview(),
         };
         let mut ask = Vec::new();
         for request in changed.into_iter().chain(also) {
@@ -161,6 +154,18 @@ impl Facts {
     pub fn update(&self) -> Update {
         self.update.clone().and_then(Result::ok).unwrap_or_default()
     }
+}
+
+/// What is asked to know how the box is.
+pub(crate) fn overview() -> Vec<Request> {
+    vec![
+        Request::Status,
+        Request::About,
+        Request::Pool,
+        Request::Machines,
+        Request::Update,
+        Request::SupportMode,
+    ]
 }
 
 /// What is known of a list; nothing is an empty one.

@@ -11,7 +11,7 @@ mod support_mode;
 mod update;
 
 use crate::appliance::Source;
-use crate::facts::Facts;
+use crate::facts::{self, Facts};
 use crate::form::{Did, Form, Row, Rows};
 use crate::keys::Key;
 use crate::page::Page;
@@ -109,15 +109,7 @@ impl Menu {
             opened: 0,
             wants_wizard: false,
         };
-        let requests = vec![
-            Request::Status,
-            Request::About,
-            Request::Pool,
-            Request::Machines,
-            Request::Update,
-            Request::SupportMode,
-        ];
-        (menu, requests)
+        (menu, facts::overview())
     }
 
     fn open_menu(&mut self, facts: &Facts, message: String) {

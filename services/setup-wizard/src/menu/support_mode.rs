@@ -115,7 +115,7 @@ impl Opened for SupportMode {
     fn page(&self, facts: &Facts) -> Page {
         let page = Page::new("Support mode").above(
             "Support mode gives whoever stands at this box, or sits at its serial line, a shell of root's, for a person of support. It \
-             ends by itself, and its shells with it.",
+             ends by itself.",
         );
         let page = match &facts.support_mode {
             Some(Ok(Some(until))) => page
