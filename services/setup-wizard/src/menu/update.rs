@@ -18,6 +18,7 @@ use crate::request::{Answer, Deed, Request};
 use source::{Bundle, Chose, FromAddress, FromStick};
 
 const PULLED: &str = "The stick is not there any more. Put it in again, or choose another.";
+const UNSAID: &str = "The box does not say why. A support bundle shows what happened.";
 const LOST: &str =
     "The service that installs was started anew, and the update ended with it. Begin it again.";
 
@@ -110,6 +111,7 @@ impl Update {
     }
 
     fn fail(&mut self, what: &'static str, why: &str) {
+        let why = if why.trim().is_empty() { UNSAID } else { why };
         self.failure = (what, why.to_owned());
         self.go(At::Failed);
     }

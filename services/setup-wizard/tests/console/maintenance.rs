@@ -178,6 +178,7 @@ fn why_an_update_failed_is_said_whole() {
     sees(&play, "Update     FAILED; see Update in the menu");
     play.open("Update").button("Try again");
     sees(&play, "Where does the new version come from?");
+    sees(&opened(with_update(UpdateState::Failed, 0, ""), "Update"), "The box does not say why.");
 }
 
 #[test]
