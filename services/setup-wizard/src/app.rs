@@ -2,6 +2,7 @@
 
 use crate::appliance::Stage;
 use crate::facts::Facts;
+use crate::keys::Key;
 use crate::menu::Menu;
 use crate::page::Page;
 use crate::request::{Answer, Event, Request};
@@ -29,17 +30,10 @@ impl App {
 
     pub fn handle(&mut self, event: &Event) -> Vec<Request> {
         match event {
-            Event::Key(key) => match &mut self.shown {
-                Shown::Starting => Vec::new(),
-                Shown::Menu(menu) => {
-                    let requests = menu.key(*key, &self.facts);
-                    if menu.wants_wizard { self.open_wizard() } else { requests }
-                }
-                Shown::Wizard(wizard) => {
-                    let went = wizard.key(*key, &self.facts);
-                    self.follow(went)
-                }
-            },
+            Event::Key(key, terminal) => {
+                self.facts.terminal.clone_from(terminal);
+                self.key(*key)
+            }
             Event::Answer(answer) => self.answer(answer),
             Event::Changed(source) => {
                 // A port may have got its link, a disk may have been put in.
@@ -59,6 +53,20 @@ impl App {
                 // Half a set-up is not thrown away because somebody is looking for a cable.
                 _ => Vec::new(),
             },
+        }
+    }
+
+    fn key(&mut self, key: Key) -> Vec<Request> {
+        match &mut self.shown {
+            Shown::Starting => Vec::new(),
+            Shown::Menu(menu) => {
+                let requests = menu.key(key, &self.facts);
+                if menu.wants_wizard { self.open_wizard() } else { requests }
+            }
+            Shown::Wizard(wizard) => {
+                let went = wizard.key(key, &self.facts);
+                self.follow(went)
+            }
         }
     }
 
@@ -127,6 +135,12 @@ impl App {
     /// Whether an idle console is left to whoever comes next.
     pub fn can_be_idle(&self) -> bool {
         matches!(self.shown, Shown::Menu(_))
+    }
+
+    /// What stands on every page at every terminal; empty if nothing.
+    pub fn banner(&self) -> String {
+        let until = self.facts.support_until.as_ref();
+        until.map_or(String::new(), |until| format!("SUPPORT MODE until {until}"))
     }
 
     pub fn page(&self) -> Page {

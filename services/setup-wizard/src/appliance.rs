@@ -1,8 +1,12 @@
 //! What the console asks of the box, as plain values: the one thing between it and the bus. [`crate::bus`] is the real box,
 //! [`crate::simulated`] one in memory.
 
+mod maintenance;
+
 use std::fmt;
 use std::future::Future;
+
+pub use maintenance::{Stick, Update, UpdateState};
 
 /// What failed, why and what next; a text for a person.
 pub type Result<T> = std::result::Result<T, String>;
@@ -214,6 +218,8 @@ pub enum Source {
     Pool,
     /// What the scheduler knows.
     Machines,
+    /// What maintenance knows.
+    Maintenance,
     /// A service came or went: anything.
     All,
 }
@@ -239,6 +245,10 @@ pub trait Appliance: Send + Sync + 'static {
     /// What is wrong with `answers`, as far as the box can tell beforehand.
     fn check(&self, answers: &str) -> impl Future<Output = Result<Vec<Mistake>>> + Send;
     fn recovery_key(&self) -> impl Future<Output = Result<RecoveryKey>> + Send;
+    fn sticks(&self) -> impl Future<Output = Result<Vec<Stick>>> + Send;
+    fn update(&self) -> impl Future<Output = Result<Update>> + Send;
+    /// When support mode ends by itself, as a person reads it on a clock in the box's time zone; `None` while it is off.
+    fn support_mode(&self) -> impl Future<Output = Result<Option<String>>> + Send;
 
     // Changing something for the moment.
     fn set_keyboard(&self, name: &str) -> impl Future<Output = Result<()>> + Send;
@@ -246,6 +256,12 @@ pub trait Appliance: Send + Sync + 'static {
     fn try_network(&self, network: &str) -> impl Future<Output = Result<Trial>> + Send;
     /// Goes back to the network as it is set. Ends a trial that still runs, too.
     fn end_trial(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Switches support mode on for so many minutes.
+    fn start_support_mode(&self, minutes: u32) -> impl Future<Output = Result<()>> + Send;
+    fn end_support_mode(&self) -> impl Future<Output = Result<()>> + Send;
+    /// Gives a terminal, named as the kernel does, to a shell of root's until that ends.
+    fn open_shell(&self, terminal: &str) -> impl Future<Output = Result<()>> + Send;
 
     // Changing something for good.
     fn keep_recovery_key(&self, key: &Secret) -> impl Future<Output = Result<()>> + Send;
@@ -259,6 +275,11 @@ pub trait Appliance: Send + Sync + 'static {
     fn unlock(&self, key: &Secret) -> impl Future<Output = Result<()>> + Send;
     /// A pairing code, and when it ends in seconds since 1970-01-01 UTC.
     fn new_pairing_code(&self) -> impl Future<Output = Result<(String, u64)>> + Send;
+    /// Begins to install a bundle from a stick; [`Appliance::update`] tells how it goes on.
+    fn install_from_stick(&self, device: &str, bundle: &str) -> impl Future<Output = Result<()>> + Send;
+    fn install_from_url(&self, url: &str) -> impl Future<Output = Result<()>> + Send;
+    /// Writes a support bundle to a stick, and gives its file name.
+    fn write_support_bundle(&self, device: &str) -> impl Future<Output = Result<String>> + Send;
     fn reboot(&self) -> impl Future<Output = Result<()>> + Send;
     fn power_off(&self) -> impl Future<Output = Result<()>> + Send;
     fn factory_reset(&self, host_name: &str) -> impl Future<Output = Result<()>> + Send;

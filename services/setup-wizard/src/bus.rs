@@ -1,9 +1,11 @@
 //! The real box, over the system bus.
 
+mod maintenance;
 #[cfg(test)]
 mod tests;
 
 use understudy_bus::error::Error;
+use understudy_bus::maintenance::{MaintenanceProxy, NAME as MAINTENANCE};
 use understudy_bus::scheduler::{self, SchedulerProxy};
 use understudy_bus::settings::{self, SettingsProxy};
 use understudy_bus::zfs::{self, ZfsProxy};
@@ -12,7 +14,7 @@ use zbus::{Connection, MatchRule, MessageStream};
 
 use crate::appliance::{
     About, Appliance, Check, Disk, ForeignPool, Keyboard, Machine, Mistake, Pool, Port, RecoveryKey, Result,
-    Secret, Source, Stage, Status, Trial,
+    Secret, Source, Stage, Status, Stick, Trial, Update,
 };
 
 /// Beneath it stand the disks' names.
@@ -28,6 +30,7 @@ pub struct Bus {
     settings: SettingsProxy<'static>,
     zfs: ZfsProxy<'static>,
     scheduler: SchedulerProxy<'static>,
+    maintenance: MaintenanceProxy<'static>,
     changes: tokio::sync::Mutex<Changes>,
 }
 
@@ -37,6 +40,7 @@ struct Changes {
     settings: MessageStream,
     zfs: MessageStream,
     scheduler: MessageStream,
+    maintenance: MessageStream,
     names: MessageStream,
 }
 
@@ -53,6 +57,7 @@ impl Changes {
             settings: of("org.understudy.Settings1.Manager").await?,
             zfs: of("org.understudy.Zfs1.Manager").await?,
             scheduler: of("org.understudy.Scheduler1.Manager").await?,
+            maintenance: of("org.understudy.Maintenance1.Manager").await?,
             names: MessageStream::for_match_rule(names, connection, None).await?,
         })
     }
@@ -94,6 +99,7 @@ impl Bus {
             settings: SettingsProxy::builder(&connection).cache_properties(no).build().await?,
             zfs: ZfsProxy::builder(&connection).cache_properties(no).build().await?,
             scheduler: SchedulerProxy::builder(&connection).cache_properties(no).build().await?,
+            maintenance: MaintenanceProxy::builder(&connection).cache_properties(no).build().await?,
         })
     }
 }
@@ -233,6 +239,31 @@ impl Appliance for Bus {
         Ok(RecoveryKey { key: Secret(key), confirmed })
     }
 
+    async fn sticks(&self) -> Result<Vec<Stick>> {
+        let sticks = self.maintenance.sticks().await.map_err(said(MAINTENANCE))?;
+        Ok(sticks.into_iter().map(maintenance::stick).collect())
+    }
+
+    async fn update(&self) -> Result<Update> {
+        maintenance::update(self.maintenance.update().await.map_err(said(MAINTENANCE))?)
+    }
+
+    async fn support_mode(&self) -> Result<Option<String>> {
+        self.maintenance.support_mode().await.map(maintenance::until).map_err(said(MAINTENANCE))
+    }
+
+    async fn start_support_mode(&self, minutes: u32) -> Result<()> {
+        self.maintenance.start_support_mode(minutes).await.map_err(said(MAINTENANCE))
+    }
+
+    async fn end_support_mode(&self) -> Result<()> {
+        self.maintenance.end_support_mode().await.map_err(said(MAINTENANCE))
+    }
+
+    async fn open_shell(&self, terminal: &str) -> Result<()> {
+        self.maintenance.open_shell(terminal).await.map_err(said(MAINTENANCE))
+    }
+
     async fn set_keyboard(&self, name: &str) -> Result<()> {
         self.settings.set_keyboard(name).await.map_err(said(settings::NAME))
     }
@@ -284,6 +315,18 @@ impl Appliance for Bus {
         self.scheduler.new_pairing_code().await.map_err(said(scheduler::NAME))
     }
 
+    async fn install_from_stick(&self, device: &str, bundle: &str) -> Result<()> {
+        self.maintenance.install_from_stick(device, bundle).await.map_err(said(MAINTENANCE))
+    }
+
+    async fn install_from_url(&self, url: &str) -> Result<()> {
+        self.maintenance.install_from_url(url).await.map_err(said(MAINTENANCE))
+    }
+
+    async fn write_support_bundle(&self, device: &str) -> Result<String> {
+        self.maintenance.write_support_bundle(device).await.map_err(said(MAINTENANCE))
+    }
+
     async fn reboot(&self) -> Result<()> {
         self.settings.reboot().await.map_err(said(settings::NAME))
     }
@@ -298,11 +341,12 @@ impl Appliance for Bus {
 
     async fn changed(&self) -> Option<Source> {
         let mut changes = self.changes.lock().await;
-        let Changes { settings, zfs, scheduler, names } = &mut *changes;
+        let Changes { settings, zfs, scheduler, maintenance, names } = &mut *changes;
         tokio::select! {
             source = next(settings, Source::Settings) => source,
             source = next(zfs, Source::Pool) => source,
             source = next(scheduler, Source::Machines) => source,
+            source = next(maintenance, Source::Maintenance) => source,
             source = next(names, Source::All) => source,
         }
     }
@@ -319,9 +363,11 @@ fn zones(table: &str) -> Vec<String> {
 
 /// Seconds since 1970-01-01 UTC in the box's own time zone; empty for 0.
 fn time(utc: u64) -> String {
-    let stamp = i64::try_from(utc).ok().filter(|utc| *utc != 0);
-    let stamp = stamp.and_then(|utc| jiff::Timestamp::from_second(utc).ok());
-    stamp.map_or(String::new(), |stamp| {
-        stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
-    })
+    if utc == 0 { String::new() } else { local(utc, "%Y-%m-%d %H:%M").unwrap_or_default() }
+}
+
+/// The same in any form of `strftime`; `None` for what is in no calendar.
+fn local(utc: u64, form: &str) -> Option<String> {
+    let stamp = jiff::Timestamp::from_second(i64::try_from(utc).ok()?).ok()?;
+    Some(stamp.to_zoned(jiff::tz::TimeZone::system()).strftime(form).to_string())
 }

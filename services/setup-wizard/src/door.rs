@@ -17,6 +17,7 @@ use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 
 use crate::driver::Terminal;
+use crate::hall::Place;
 
 /// So much may be on its way to a slow line: it is shown soon what is so, and not what was so.
 const ON_ITS_WAY: usize = 4096;
@@ -108,11 +109,12 @@ pub async fn let_in(listener: UnixListener, console: mpsc::Sender<Terminal>) -> 
             let name = tokio::time::timeout(Duration::from_secs(10), read_name(&mut stream)).await;
             match name {
                 Ok(Ok(name)) => {
+                    let place = Place::at(&name);
                     if let Err(error) = setsockopt(&stream, sockopt::SndBuf, &ON_ITS_WAY) {
-                        tracing::warn!("the {name} may lag behind: {error}");
+                        tracing::warn!("the {} may lag behind: {error}", place.name);
                     }
                     // The receiver ends with the console.
-                    let _ = console.send(Terminal { stream, name }).await;
+                    let _ = console.send(Terminal { stream, place }).await;
                 }
                 Ok(Err(error)) => tracing::warn!("a door did not say where it is: {error}"),
                 Err(_) => tracing::warn!("a door did not say where it is within 10 seconds"),
@@ -121,7 +123,7 @@ pub async fn let_in(listener: UnixListener, console: mpsc::Sender<Terminal>) -> 
     }
 }
 
-/// What a person calls the terminal whose name the door sends first.
+/// The name of the terminal, which the door sends first.
 async fn read_name(stream: &mut tokio::net::UnixStream) -> io::Result<String> {
     let mut name = String::new();
     loop {
@@ -131,10 +133,5 @@ async fn read_name(stream: &mut tokio::net::UnixStream) -> io::Result<String> {
             _ => return Err(io::Error::other("its name is none of a terminal")),
         }
     }
-    Ok(match name.as_str() {
-        // The virtual console that a screen and a keyboard at the box itself belong to.
-        "tty1" => "screen of the box".to_owned(),
-        serial if serial.starts_with("ttyS") => format!("serial line {serial}"),
-        other => format!("terminal {other}"),
-    })
+    Ok(name)
 }

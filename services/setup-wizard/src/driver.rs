@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::appliance::{Appliance, Source};
-use crate::hall::{DoorId, Frame, Hall};
+use crate::hall::{DoorId, Frame, Hall, Place};
 use crate::keys::{Decoder, ESCAPE_WAIT, Key};
 use crate::paint::Painter;
 use crate::request::{Answer, Request, carry_out};
@@ -25,8 +25,8 @@ const IDLE: Duration = Duration::from_secs(600);
 pub struct Terminal {
     /// Gives what is typed, takes what is shown.
     pub stream: UnixStream,
-    /// Which one, for a person: `screen of the box`, `serial line ttyS0`.
-    pub name: String,
+    /// Where it is.
+    pub place: Place,
 }
 
 enum Happened {
@@ -81,7 +81,7 @@ pub async fn run<A: Appliance>(appliance: Arc<A>, mut terminals: mpsc::Receiver<
                     Some(terminal) => {
                         next += 1;
                         let id = DoorId(next);
-                        hall.open(id, &terminal.name);
+                        hall.open(id, terminal.place.clone());
                         if let Some(frame) = hall.frame(id) {
                             doors.insert(id, enter(id, terminal, frame, &happened));
                         }
@@ -145,15 +145,16 @@ fn start<A: Appliance>(
 }
 
 fn enter(id: DoorId, terminal: Terminal, frame: Frame, happened: &mpsc::Sender<Happened>) -> Shown {
-    tracing::info!("a console is at the {}", terminal.name);
-    let (mut keyboard, screen) = terminal.stream.into_split();
+    let Terminal { stream, place: Place { name, .. } } = terminal;
+    tracing::info!("a console is at the {name}");
+    let (mut keyboard, screen) = stream.into_split();
     let (frames, pictures) = watch::channel(frame);
     let mut tasks = JoinSet::new();
     let happened = happened.clone();
     tasks.spawn(async move {
         match read_keys(&mut keyboard, id, &happened).await {
-            Ok(()) => tracing::info!("the {} hung up", terminal.name),
-            Err(error) => tracing::info!("the {} is gone: {error}", terminal.name),
+            Ok(()) => tracing::info!("the {name} hung up"),
+            Err(error) => tracing::info!("the {name} is gone: {error}"),
         }
         let _ = happened.send(Happened::Gone(id)).await;
     });

@@ -1,6 +1,8 @@
 //! What the box has said so far.
 
-use crate::appliance::{About, Disk, ForeignPool, Keyboard, Machine, Pool, Port, Result, Source, Status};
+use crate::appliance::{
+    About, Disk, ForeignPool, Keyboard, Machine, Pool, Port, Result, Source, Status, Stick, Update,
+};
 use crate::request::{Answer, Request};
 
 /// `None` until the first answer.
@@ -17,6 +19,13 @@ pub(crate) struct Facts {
     pub importable: Asked<Vec<ForeignPool>>,
     pub pool: Asked<Option<Pool>>,
     pub machines: Asked<Vec<Machine>>,
+    pub sticks: Asked<Vec<Stick>>,
+    pub update: Asked<Update>,
+    pub support_mode: Asked<Option<String>>,
+    /// When support mode ends, as it was last said: a service that does not answer does not end it.
+    pub support_until: Option<String>,
+    /// The kernel's name of the terminal at which the last key was pressed.
+    pub terminal: String,
     /// What was asked because of a change, and whether there was another change since.
     asking: Vec<(Request, bool)>,
 }
@@ -61,6 +70,21 @@ impl Facts {
                 self.importable = Some(pools.clone());
                 Request::Importable
             }
+            Answer::Sticks(sticks) => {
+                self.sticks = Some(sticks.clone());
+                Request::Sticks
+            }
+            Answer::Update(update) => {
+                self.update = Some(update.clone());
+                Request::Update
+            }
+            Answer::SupportMode(until) => {
+                self.support_mode = Some(until.clone());
+                if let Ok(until) = until {
+                    self.support_until.clone_from(until);
+                }
+                Request::SupportMode
+            }
             _ => return Vec::new(),
         };
         match self.asking.iter_mut().find(|(request, _)| *request == asked) {
@@ -82,7 +106,8 @@ impl Facts {
             Source::Settings => vec![Request::Status],
             Source::Pool => vec![Request::Pool],
             Source::Machines => vec![Request::Machines],
-            Source::All => vec![Request::Status, Request::About, Request::Pool, Request::Machines],
+            Source::Maintenance => vec![Request::Update, Request::SupportMode],
+            Source::All => overview(),
         };
         let mut ask = Vec::new();
         for request in changed.into_iter().chain(also) {
@@ -120,6 +145,27 @@ impl Facts {
     pub fn machines(&self) -> &[Machine] {
         list(&self.machines)
     }
+
+    pub fn sticks(&self) -> &[Stick] {
+        list(&self.sticks)
+    }
+
+    /// The update; one that never was while nothing is known.
+    pub fn update(&self) -> Update {
+        self.update.clone().and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+/// What is asked to know how the box is.
+pub(crate) fn overview() -> Vec<Request> {
+    vec![
+        Request::Status,
+        Request::About,
+        Request::Pool,
+        Request::Machines,
+        Request::Update,
+        Request::SupportMode,
+    ]
 }
 
 /// What is known of a list; nothing is an empty one.

@@ -144,6 +144,11 @@ impl<I: Copy + PartialEq> Form<I> {
         }
     }
 
+    /// Whether it is visible.
+    pub fn shows(&self, id: I) -> bool {
+        self.items.iter().any(|item| item.id == id && item.visible)
+    }
+
     pub fn focused(&self) -> Option<I> {
         self.items.get(self.focus).map(|item| item.id)
     }

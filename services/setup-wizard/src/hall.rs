@@ -14,14 +14,36 @@ use crate::request::{Answer, Event, Request};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DoorId(pub u64);
 
+/// Where a door stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The kernel's name of the terminal: `tty1`, `ttyS0`.
+    pub terminal: String,
+    /// What a person calls it: `screen of the box`, `serial line ttyS0`.
+    pub name: String,
+}
+
+impl Place {
+    /// At the terminal of this name.
+    pub fn at(terminal: &str) -> Self {
+        let name = match terminal {
+            // The virtual console that a screen and a keyboard at the box itself belong to.
+            "tty1" => "screen of the box".to_owned(),
+            serial if serial.starts_with("ttyS") => format!("serial line {serial}"),
+            other => format!("terminal {other}"),
+        };
+        Self { terminal: terminal.to_owned(), name }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Seat {
     /// Nobody has pressed a key yet: each door shows the console.
     Free,
     Taken(DoorId),
-    /// The terminal of this name went away in the middle of something. Its screen is not shown elsewhere without being asked for: it
+    /// The terminal there went away in the middle of something. Its screen is not shown elsewhere without being asked for: it
     /// may hold a secret.
-    Left(String),
+    Left(Place),
 }
 
 /// What a door shows, and how often it was asked to draw everything anew.
@@ -35,7 +57,7 @@ pub struct Frame {
 
 #[derive(Debug)]
 struct Door {
-    name: String,
+    place: Place,
     drawn_anew: u64,
 }
 
@@ -54,16 +76,18 @@ impl Hall {
         (Self { app, doors: BTreeMap::new(), seat: Seat::Free }, requests)
     }
 
-    /// A terminal is there; `name` tells a person which.
-    pub fn open(&mut self, id: DoorId, name: &str) {
-        self.doors.insert(id, Door { name: name.to_owned(), drawn_anew: 0 });
+    /// A terminal is there.
+    pub fn open(&mut self, id: DoorId, place: Place) {
+        self.doors.insert(id, Door { place, drawn_anew: 0 });
     }
 
     /// It is gone.
     pub fn close(&mut self, id: DoorId) {
         let door = self.doors.remove(&id);
-        if self.seat == Seat::Taken(id) {
-            self.seat = Seat::Left(door.map(|door| door.name).unwrap_or_default());
+        if let Some(door) = door
+            && self.seat == Seat::Taken(id)
+        {
+            self.seat = Seat::Left(door.place);
         }
     }
 
@@ -86,12 +110,30 @@ impl Hall {
                 return Vec::new();
             }
         }
-        self.app.handle(&Event::Key(key))
+        let terminal = self.doors.get(&id).map(|door| door.place.terminal.clone()).unwrap_or_default();
+        self.app.handle(&Event::Key(key, terminal))
     }
 
     /// Something that was wanted was done.
     pub fn answer(&mut self, answer: Answer) -> Vec<Request> {
-        self.app.handle(&Event::Answer(answer))
+        let shell = match &answer {
+            Answer::Shell(terminal, Ok(())) => Some(terminal.clone()),
+            _ => None,
+        };
+        let mut requests = self.app.handle(&Event::Answer(answer));
+        // Whoever is given a shell leaves the seat: after the shell, the first key has it again, without being asked to take over.
+        if shell.is_some_and(|terminal| self.is_used_at(&terminal)) {
+            requests.extend(self.idle());
+        }
+        requests
+    }
+
+    fn is_used_at(&self, terminal: &str) -> bool {
+        match &self.seat {
+            Seat::Free => false,
+            Seat::Taken(id) => self.doors.get(id).is_some_and(|door| door.place.terminal == terminal),
+            Seat::Left(place) => place.terminal == terminal,
+        }
     }
 
     /// Something changed on the box.
@@ -120,17 +162,19 @@ impl Hall {
     /// What a door shows; `None` if it is gone.
     pub fn frame(&self, id: DoorId) -> Option<Frame> {
         let door = self.doors.get(&id)?;
-        let page = match &self.seat {
+        let mut page = match &self.seat {
             Seat::Free => self.app.page(),
             Seat::Taken(holder) if *holder == id => self.app.page(),
             Seat::Taken(holder) => {
-                let name = self.doors.get(holder).map_or("another terminal", |door| &door.name);
+                let name = self.doors.get(holder).map_or("another terminal", |door| &door.place.name);
                 elsewhere(format!("This console is used at the {name} now."))
             }
-            Seat::Left(name) => {
-                elsewhere(format!("This console was used at the {name}, which is not connected any more."))
-            }
+            Seat::Left(place) => elsewhere(format!(
+                "This console was used at the {}, which is not connected any more.",
+                place.name
+            )),
         };
+        page.banner = self.app.banner();
         Some(Frame { picture: page.draw(), drawn_anew: door.drawn_anew })
     }
 }
@@ -150,8 +194,8 @@ mod tests {
 
     fn hall() -> Hall {
         let (mut hall, _) = Hall::new();
-        hall.open(DoorId(1), "screen");
-        hall.open(DoorId(2), "serial line");
+        hall.open(DoorId(1), Place::at("tty1"));
+        hall.open(DoorId(2), Place::at("ttyS0"));
         hall.answer(Answer::Status(Ok(Status { stage: Stage::Unconfigured, ..Status::default() })));
         hall
     }
@@ -166,12 +210,15 @@ mod tests {
         assert_eq!(text(&hall, 1), text(&hall, 2), "before the first key both show the same");
         hall.key(DoorId(2), Key::Enter);
         assert!(text(&hall, 2).contains("Keyboard (1 of 7)"));
-        assert!(text(&hall, 1).contains("used at the serial line now") && !text(&hall, 1).contains("1 of 7"));
+        assert!(
+            text(&hall, 1).contains("used at the serial line ttyS0 now")
+                && !text(&hall, 1).contains("1 of 7")
+        );
         hall.key(DoorId(1), Key::Enter);
         assert!(text(&hall, 2).contains("Keyboard (1 of 7)"), "a key at the other door does nothing");
         hall.key(DoorId(1), Key::F10);
         assert!(text(&hall, 1).contains("Keyboard (1 of 7)"), "where it was");
-        assert!(text(&hall, 2).contains("used at the screen now"));
+        assert!(text(&hall, 2).contains("used at the screen of the box now"));
         hall.key(DoorId(2), Key::Char('t'));
         assert!(text(&hall, 2).contains("Keyboard (1 of 7)"));
     }
@@ -182,7 +229,7 @@ mod tests {
         hall.key(DoorId(2), Key::Enter);
         hall.close(DoorId(2));
         assert!(text(&hall, 1).contains("was used at the serial line"));
-        hall.open(DoorId(3), "serial line");
+        hall.open(DoorId(3), Place::at("ttyS0"));
         hall.key(DoorId(3), Key::Enter);
         assert!(!text(&hall, 3).contains("1 of 7"));
         hall.key(DoorId(3), Key::Char('t'));
@@ -194,7 +241,7 @@ mod tests {
         let mut hall = hall();
         hall.key(DoorId(1), Key::Enter);
         hall.idle();
-        assert!(text(&hall, 2).contains("used at the screen"));
+        assert!(text(&hall, 2).contains("used at the screen of the box"));
         hall.answer(Answer::Status(Ok(Status {
             stage: Stage::Ready,
             host_name: "box".into(),

@@ -8,7 +8,8 @@ use crate::picture::{HEIGHT, Picture, WIDTH, wrap};
 const TOP: usize = 2;
 const BODY: usize = HEIGHT - 4;
 const MARGIN: usize = 2;
-const INNER: usize = WIDTH - 2 * MARGIN;
+/// Characters in a line of a page.
+pub(crate) const INNER: usize = WIDTH - 2 * MARGIN;
 /// Where the text of fields begins, if their labels are not longer.
 const FIELD: usize = 26;
 /// Lines that a message has at most.
@@ -28,6 +29,8 @@ pub(crate) struct Page {
     pub message: String,
     /// What the last line says; the usual keys if empty.
     pub help: String,
+    /// What stands beside the title whatever else is shown; empty if nothing.
+    pub banner: String,
 }
 
 #[derive(Debug, Clone)]
@@ -164,7 +167,11 @@ impl Page {
     /// Draws it. Where not everything has room, the paragraphs are cut, never what is filled in or the message.
     pub fn draw(&self) -> Picture {
         let mut picture = Picture::default();
-        picture.write(0, MARGIN, &self.title, false);
+        let banner = self.banner.chars().count();
+        // The title gives way to it, never the other way round.
+        let title = column(&self.title, INNER.saturating_sub(if banner == 0 { 0 } else { banner + 2 }));
+        picture.write(0, MARGIN, title.trim_end(), false);
+        picture.write(0, (WIDTH - MARGIN).saturating_sub(banner), &self.banner, true);
         picture.write(1, 0, &"=".repeat(WIDTH), false);
         picture.write(HEIGHT - 2, 0, &"-".repeat(WIDTH), false);
         let help = if self.help.is_empty() {
@@ -303,6 +310,16 @@ mod tests {
             text.contains("\n  ...\n") && text.contains("\n    ...\n"),
             "what was cut is said to be: {text}"
         );
+    }
+
+    #[test]
+    fn the_longest_title_leaves_the_banner_its_place() {
+        let mut page = Page::new("a-name-that-takes-a-line ".repeat(5));
+        page.banner = "SUPPORT MODE until 14:30".into();
+        let drawn = page.draw().to_string();
+        let line = drawn.lines().next().unwrap();
+        assert_eq!(line.len(), WIDTH - MARGIN);
+        assert!(line.ends_with("~  SUPPORT MODE until 14:30"), "{line}");
     }
 
     #[test]

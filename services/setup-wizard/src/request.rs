@@ -6,7 +6,7 @@ use understudy_answers::PasswordHash;
 
 use crate::appliance::{
     About, Appliance, Disk, ForeignPool, Keyboard, Machine, Mistake, Pool, Port, RecoveryKey, Result, Secret,
-    Source, Status, Trial,
+    Source, Status, Stick, Trial, Update,
 };
 use crate::password;
 use crate::recovery_key::{self, Questions};
@@ -26,6 +26,9 @@ pub enum Request {
     Machines,
     Check(String),
     RecoveryKey,
+    Sticks,
+    Update,
+    SupportMode,
     SetKeyboard(String),
     /// The number comes back with what came of it, so that a trial that was given up is not taken for the next.
     TryNetwork(u64, String),
@@ -42,6 +45,16 @@ pub enum Request {
     SetPassword(PasswordHash),
     Unlock(Secret),
     PairingCode,
+    /// Device and file name.
+    InstallFromStick(String, String),
+    InstallFromUrl(String),
+    /// To this device; the number comes back with what came of it, so that it is not taken for what another page wanted.
+    WriteSupportBundle(u64, String),
+    /// For so many minutes.
+    StartSupportMode(u32),
+    EndSupportMode,
+    /// At the terminal of this name.
+    OpenShell(String),
     Reboot,
     PowerOff,
     FactoryReset(String),
@@ -62,6 +75,9 @@ impl Request {
             | Self::Machines
             | Self::Check(_)
             | Self::RecoveryKey
+            | Self::Sticks
+            | Self::Update
+            | Self::SupportMode
             | Self::MakeRecoveryKey
             | Self::HashPassword(..) => false,
             Self::SetKeyboard(_)
@@ -75,6 +91,12 @@ impl Request {
             | Self::SetPassword(_)
             | Self::Unlock(_)
             | Self::PairingCode
+            | Self::InstallFromStick(..)
+            | Self::InstallFromUrl(_)
+            | Self::WriteSupportBundle(..)
+            | Self::StartSupportMode(_)
+            | Self::EndSupportMode
+            | Self::OpenShell(_)
             | Self::Reboot
             | Self::PowerOff
             | Self::FactoryReset(_) => true,
@@ -95,6 +117,10 @@ pub enum Deed {
     ChangeNetwork,
     SetPassword,
     Unlock,
+    /// From a stick or from a URL.
+    Install,
+    StartSupportMode,
+    EndSupportMode,
     Reboot,
     PowerOff,
     FactoryReset,
@@ -115,19 +141,26 @@ pub enum Answer {
     Machines(Result<Vec<Machine>>),
     Check(Result<Vec<Mistake>>),
     RecoveryKey(Result<(RecoveryKey, Questions)>),
+    Sticks(Result<Vec<Stick>>),
+    Update(Result<Update>),
+    SupportMode(Result<Option<String>>),
     Trial(u64, Result<Trial>),
     MadeRecoveryKey(Result<(Secret, Questions)>),
     Hashed(u64, Result<PasswordHash>),
     /// The code and how many minutes it is good for.
     PairingCode(Result<(String, u64)>),
+    /// The name of the file.
+    SupportBundle(u64, Result<String>),
+    /// Whether the terminal of this name has a shell now.
+    Shell(String, Result<()>),
     Did(Deed, Result<()>),
 }
 
 /// What happens to the console.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A key was pressed at the door that has the seat.
-    Key(crate::keys::Key),
+    /// A key was pressed at the door that has the seat, which stands at the terminal of this name.
+    Key(crate::keys::Key, String),
     /// Something that was wanted was done.
     Answer(Answer),
     /// Something changed on the box.
@@ -171,6 +204,24 @@ pub async fn carry_out(appliance: &impl Appliance, request: Request) -> Answer {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
             let code = appliance.new_pairing_code().await;
             Answer::PairingCode(code.map(|(code, until)| (code, until.saturating_sub(now).div_ceil(60))))
+        }
+        Request::Sticks => Answer::Sticks(appliance.sticks().await),
+        Request::Update => Answer::Update(appliance.update().await),
+        Request::SupportMode => Answer::SupportMode(appliance.support_mode().await),
+        Request::InstallFromStick(device, bundle) => {
+            did(Deed::Install, appliance.install_from_stick(&device, &bundle).await)
+        }
+        Request::InstallFromUrl(url) => did(Deed::Install, appliance.install_from_url(&url).await),
+        Request::WriteSupportBundle(number, device) => {
+            Answer::SupportBundle(number, appliance.write_support_bundle(&device).await)
+        }
+        Request::StartSupportMode(minutes) => {
+            did(Deed::StartSupportMode, appliance.start_support_mode(minutes).await)
+        }
+        Request::EndSupportMode => did(Deed::EndSupportMode, appliance.end_support_mode().await),
+        Request::OpenShell(terminal) => {
+            let opened = appliance.open_shell(&terminal).await;
+            Answer::Shell(terminal, opened)
         }
         Request::SetKeyboard(name) => did(Deed::SetKeyboard, appliance.set_keyboard(&name).await),
         Request::EndTrial => did(Deed::EndTrial, appliance.end_trial().await),

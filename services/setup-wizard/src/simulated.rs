@@ -1,5 +1,7 @@
 //! A box in memory: what the console is tested against, and tried out on any terminal (`examples/simulated.rs`).
 
+mod maintenance;
+
 use std::future::{Ready, ready};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,8 +10,9 @@ use understudy_answers::{Answers, parse, parse_network};
 
 use crate::appliance::{
     About, Appliance, Check, Disk, ForeignPool, Keyboard, Machine, Mistake, Pool, Port, RecoveryKey, Result,
-    Secret, Source, Stage, Status, Trial,
+    Secret, Source, Stage, Status, Stick, Trial, Update,
 };
+pub use maintenance::{Maintenance, stick};
 
 /// What is so, and what was done to it.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +41,8 @@ pub struct World {
     pub import_key: Option<Secret>,
     /// The answers that were applied.
     pub applied: Option<Answers>,
+    /// Updates, sticks and support mode.
+    pub maintenance: Maintenance,
     /// What was done, in order, in words.
     pub deeds: Vec<String>,
 }
@@ -239,6 +244,30 @@ impl Appliance for Simulated {
         ready(Ok(RecoveryKey { key: if confirmed { Secret(String::new()) } else { key }, confirmed }))
     }
 
+    fn sticks(&self) -> impl Future<Output = Result<Vec<Stick>>> + Send {
+        ready(self.locked().maintained(|maintenance| maintenance.sticks.clone()))
+    }
+
+    fn update(&self) -> impl Future<Output = Result<Update>> + Send {
+        ready(self.locked().maintained(|maintenance| maintenance.update.clone()))
+    }
+
+    fn support_mode(&self) -> impl Future<Output = Result<Option<String>>> + Send {
+        ready(self.locked().maintained(|maintenance| maintenance.support_until.clone()))
+    }
+
+    fn start_support_mode(&self, minutes: u32) -> impl Future<Output = Result<()>> + Send {
+        self.deed(format!("support mode for {minutes} minutes"), |world| world.support(Some("14:30")))
+    }
+
+    fn end_support_mode(&self) -> impl Future<Output = Result<()>> + Send {
+        self.deed("end support mode".into(), |world| world.support(None))
+    }
+
+    fn open_shell(&self, terminal: &str) -> impl Future<Output = Result<()>> + Send {
+        self.deed(format!("shell at {terminal}"), |world| world.open_shell(terminal))
+    }
+
     fn set_keyboard(&self, name: &str) -> impl Future<Output = Result<()>> + Send {
         self.deed(format!("keyboard {name}"), |_| Ok(()))
     }
@@ -304,6 +333,18 @@ impl Appliance for Simulated {
         let until =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
         self.deed("pairing code".into(), |_| Ok(("7-harbour-violin".into(), until + 899)))
+    }
+
+    fn install_from_stick(&self, device: &str, bundle: &str) -> impl Future<Output = Result<()>> + Send {
+        self.deed(format!("install {bundle} from {device}"), |world| world.install_from_stick(device, bundle))
+    }
+
+    fn install_from_url(&self, url: &str) -> impl Future<Output = Result<()>> + Send {
+        self.deed(format!("install {url}"), World::install_from_url)
+    }
+
+    fn write_support_bundle(&self, device: &str) -> impl Future<Output = Result<String>> + Send {
+        self.deed(format!("support bundle to {device}"), |world| world.write_support_bundle(device))
     }
 
     fn reboot(&self) -> impl Future<Output = Result<()>> + Send {

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use understudy_bus::maintenance as contract;
 use understudy_private_bus::PrivateBus;
 use zbus::interface;
 use zbus::object_server::SignalEmitter;
 
 use super::*;
+use crate::appliance::UpdateState;
 use crate::request::{Answer, Request, carry_out};
 
 /// What each service lets the console do stands in its own file.
-const POLICIES: [&str; 3] = [
+const POLICIES: &[&str] = &[
     include_str!("../../../settings/org.understudy.Settings1.dbus.conf"),
     include_str!("../../../zfs-manager/org.understudy.Zfs1.dbus.conf"),
     include_str!("../../../scheduler/org.understudy.Scheduler1.dbus.conf"),
@@ -97,6 +99,56 @@ impl Zfs {
     }
 }
 
+struct Maintenance;
+
+#[interface(name = "org.understudy.Maintenance1.Manager")]
+impl Maintenance {
+    fn sticks(&self) -> Vec<contract::Stick> {
+        vec![contract::Stick {
+            device: "sdb1".into(),
+            label: "UPDATES".into(),
+            model: "M".into(),
+            size: 42,
+            bundles: vec!["a.raucb".into()],
+            unreadable: String::new(),
+        }]
+    }
+
+    fn update(&self) -> contract::Update {
+        let state = "installing".to_owned();
+        contract::Update { state, percent: 42, version: "1.2.0".into(), message: String::new() }
+    }
+
+    #[zbus(signal)]
+    async fn update_changed(emitter: &SignalEmitter<'_>, update: contract::Update) -> zbus::Result<()>;
+
+    fn install_from_stick(&self, device: &str, bundle: &str) -> std::result::Result<(), Error> {
+        Err(Error::NotFound(format!("there is no file {bundle} on {device}")))
+    }
+
+    fn install_from_url(&self, url: &str) -> std::result::Result<(), Error> {
+        Err(Error::InvalidArgument(format!("{url} is no address")))
+    }
+
+    fn write_support_bundle(&self, device: &str) -> String {
+        format!("support-of-{device}.tar")
+    }
+
+    fn start_support_mode(&self, minutes: u32) -> std::result::Result<(), Error> {
+        Err(Error::InvalidArgument(format!("{minutes} minutes are too many")))
+    }
+
+    fn end_support_mode(&self) {}
+
+    fn support_mode(&self) -> u64 {
+        1_763_800_000
+    }
+
+    fn open_shell(&self, terminal: &str) -> std::result::Result<(), Error> {
+        Err(Error::Denied(format!("no shell at {terminal}")))
+    }
+}
+
 struct Scheduler;
 
 #[interface(name = "org.understudy.Scheduler1.Manager")]
@@ -157,6 +209,54 @@ async fn what_the_services_say_arrives() {
     while console.changed().await.is_some() {}
 }
 
+#[tokio::test]
+async fn what_maintenance_says_arrives() {
+    let bus = PrivateBus::start();
+    let service = bus.connect().await;
+    service.object_server().at(contract::PATH, Maintenance).await.unwrap();
+    let console = Bus::new(bus.connect().await).await.unwrap();
+    let absent = console.update().await.unwrap_err();
+    assert!(absent.contains("Maintenance1 is not running yet"), "{absent}");
+    service.request_name(contract::NAME).await.unwrap();
+    assert_eq!(console.changed().await, Some(Source::All), "it has come");
+
+    let stick = &console.sticks().await.unwrap()[0];
+    assert_eq!((stick.device.as_str(), stick.label.as_str(), stick.size), ("sdb1", "UPDATES", 42));
+    assert_eq!(stick.bundles, ["a.raucb"]);
+    let update = console.update().await.unwrap();
+    assert_eq!(
+        (update.state, update.percent, update.version.as_str()),
+        (UpdateState::Installing, 42, "1.2.0")
+    );
+    let until = console.support_mode().await.unwrap().unwrap();
+    assert!(until.len() == 5 && until.as_bytes()[2] == b':', "a time of the day: {until}");
+    assert_eq!(maintenance::until(0), None);
+    assert_eq!(console.write_support_bundle("sdb1").await.unwrap(), "support-of-sdb1.tar");
+    assert_eq!(console.end_support_mode().await, Ok(()));
+    for (refused, why) in [
+        (console.install_from_stick("sdb1", "a").await, "there is no file a on sdb1"),
+        (console.install_from_url("x:").await, "x: is no address"),
+        (console.start_support_mode(481).await, "481 minutes are too many"),
+        (console.open_shell("ttyS0").await, "no shell at ttyS0"),
+    ] {
+        assert_eq!(refused, Err(why.to_owned()));
+    }
+
+    let emitter = SignalEmitter::new(&service, contract::PATH).unwrap();
+    Maintenance::update_changed(&emitter, contract::Update::default()).await.unwrap();
+    assert_eq!(console.changed().await, Some(Source::Maintenance));
+}
+
+#[test]
+fn a_state_that_is_unknown_here_is_no_other() {
+    let said = |state: &str| contract::Update { state: state.into(), ..contract::Update::default() };
+    let states = ["none", "waiting", "copying", "checking", "installing", "installed", "failed"];
+    let known: Vec<_> = states.iter().map(|state| maintenance::update(said(state)).unwrap().state).collect();
+    use UpdateState::*;
+    assert_eq!(known, [None, Waiting, Copying, Checking, Installing, Installed, Failed]);
+    assert!(maintenance::update(said("thinking")).unwrap_err().contains("\"thinking\""));
+}
+
 /// Each request once, in no order.
 fn every_request() -> Vec<Request> {
     let hash =
@@ -184,6 +284,15 @@ fn every_request() -> Vec<Request> {
         Request::SetPassword(hash.parse().unwrap()),
         Request::Unlock(secret()),
         Request::PairingCode,
+        Request::Sticks,
+        Request::Update,
+        Request::SupportMode,
+        Request::InstallFromStick(text(), text()),
+        Request::InstallFromUrl(text()),
+        Request::WriteSupportBundle(1, text()),
+        Request::StartSupportMode(15),
+        Request::EndSupportMode,
+        Request::OpenShell(text()),
         Request::Reboot,
         Request::PowerOff,
         Request::FactoryReset(text()),
@@ -197,15 +306,22 @@ async fn the_policy_lets_through_what_the_console_asks_and_nothing_else() {
     let service = bus.connect().await;
     // Elsewhere than anybody asks: without any object a connection does not answer at all.
     service.object_server().at("/elsewhere", Settings).await.unwrap();
-    for name in [settings::NAME, zfs::NAME, scheduler::NAME] {
+    // Those that have a policy here run.
+    let all = [settings::NAME, zfs::NAME, scheduler::NAME, contract::NAME];
+    for name in all.into_iter().filter(|name| POLICIES.iter().any(|file| file.contains(name))) {
         service.request_name(name).await.unwrap();
     }
     let connection = bus.connect().await;
     let console = Arc::new(Bus::new(connection.clone()).await.unwrap());
     for request in every_request() {
-        // Nothing is there to answer: the bus let it through if the answer is that.
+        // Nothing is there to answer: the bus let it through if the answer is that. Of a service without a policy here, it is that it does
+        // not run.
         let answer = format!("{:?}", carry_out(&*console, request.clone()).await);
-        assert!(answer.contains("Unknown"), "{request:?}: {answer}");
+        let without = all.iter().any(|name| {
+            answer.contains(&format!("{name} is not running yet"))
+                && !POLICIES.iter().any(|file| file.contains(name))
+        });
+        assert!(without || answer.contains("Unknown"), "{request:?}: {answer}");
     }
     for (name, path, interface, member) in [
         (zfs::NAME, zfs::PATH, "org.understudy.Zfs1.Manager", "CreatePool"),
@@ -222,6 +338,7 @@ async fn the_policy_lets_through_what_the_console_asks_and_nothing_else() {
     for (path, interface, source) in [
         (scheduler::PATH, "org.understudy.Scheduler1.Manager", Source::Machines),
         (zfs::PATH, "org.understudy.Zfs1.Manager", Source::Pool),
+        (contract::PATH, "org.understudy.Maintenance1.Manager", Source::Maintenance),
     ] {
         let emitter = SignalEmitter::new(&service, path).unwrap();
         emitter.emit(interface, "SomethingChanged", &("1",)).await.unwrap();

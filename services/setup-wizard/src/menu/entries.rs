@@ -5,6 +5,9 @@ use crate::facts::Facts;
 use crate::menu::Opened;
 use crate::menu::network::ChangeNetwork;
 use crate::menu::pages::{ChangePassword, Confirm, PairingCode, RecoveryKey, Reset, Unlock};
+use crate::menu::support_bundle::SupportBundle;
+use crate::menu::support_mode::SupportMode;
+use crate::menu::update::Update;
 use crate::request::{Deed, Request};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +19,9 @@ pub(crate) enum Entry {
     Network,
     Password,
     RecoveryKey,
+    Update,
+    SupportBundle,
+    SupportMode,
     Reboot,
     PowerOff,
     FactoryReset,
@@ -31,6 +37,9 @@ impl Entry {
             Self::Network,
             Self::Password,
             Self::RecoveryKey,
+            Self::Update,
+            Self::SupportBundle,
+            Self::SupportMode,
             Self::Reboot,
             Self::PowerOff,
             Self::FactoryReset,
@@ -42,6 +51,9 @@ impl Entry {
             Self::PairingCode
             | Self::Network
             | Self::Password
+            | Self::Update
+            | Self::SupportBundle
+            | Self::SupportMode
             | Self::Reboot
             | Self::PowerOff
             | Self::FactoryReset => true,
@@ -57,6 +69,9 @@ impl Entry {
             Self::Network => "Network",
             Self::Password => "Password of the administrator",
             Self::RecoveryKey => "Recovery key of the pool",
+            Self::Update => "Update",
+            Self::SupportBundle => "Support bundle",
+            Self::SupportMode => "Support mode",
             Self::Reboot => "Restart the box",
             Self::PowerOff => "Power off",
             Self::FactoryReset => "Factory reset",
@@ -72,9 +87,10 @@ impl Entry {
             Self::Network => (Box::new(ChangeNetwork::new(facts, numbers)), vec![Request::Ports]),
             Self::Password => (Box::new(ChangePassword::new(numbers)), Vec::new()),
             Self::RecoveryKey => (Box::new(RecoveryKey::new()), vec![Request::RecoveryKey]),
-            Self::Reboot => {
-                (Box::new(Confirm::new(self.name(), "Restart", Request::Reboot, Deed::Reboot)), Vec::new())
-            }
+            Self::Update => (Box::new(Update::new(facts)), vec![Request::Update]),
+            Self::SupportBundle => (Box::new(SupportBundle::new(numbers)), vec![Request::Sticks]),
+            Self::SupportMode => (Box::new(SupportMode::new(facts)), vec![Request::SupportMode]),
+            Self::Reboot => (Box::new(Confirm::restart()), Vec::new()),
             Self::PowerOff => (
                 Box::new(Confirm::new(self.name(), "Power off", Request::PowerOff, Deed::PowerOff)),
                 Vec::new(),

@@ -1,18 +1,23 @@
-//! The console after set-up: an overview that keeps itself up to date, and a menu. No shell and no login: whoever stands at the box can
-//! pull its plug, and gets no more than that.
+//! The console after set-up: an overview that keeps itself up to date, and a menu. No login: whoever stands at the box can pull its plug, and
+//! gets no more than that; but for a shell in support mode, which no page and no terminal hides while it is on.
 
 mod entries;
 mod network;
 mod overview;
 mod pages;
+mod sticks;
+mod support_bundle;
+mod support_mode;
+mod update;
 
 use crate::appliance::Source;
-use crate::facts::Facts;
+use crate::facts::{self, Facts};
 use crate::form::{Did, Form, Row, Rows};
 use crate::keys::Key;
 use crate::page::Page;
 use crate::request::{Answer, Request};
 use entries::Entry;
+use support_bundle::written;
 
 /// Where it goes from a page of the menu.
 #[derive(Debug)]
@@ -104,7 +109,7 @@ impl Menu {
             opened: 0,
             wants_wizard: false,
         };
-        (menu, vec![Request::Status, Request::About, Request::Pool, Request::Machines])
+        (menu, facts::overview())
     }
 
     fn open_menu(&mut self, facts: &Facts, message: String) {
@@ -161,7 +166,17 @@ impl Menu {
     }
 
     pub fn answer(&mut self, answer: &Answer, facts: &Facts) -> Vec<Request> {
-        let Screen::Opened(opened) = &mut self.screen else { return Vec::new() };
+        let opened = match &mut self.screen {
+            Screen::Opened(opened) => opened,
+            // Its page was left before it was written: the name is said all the same.
+            Screen::Menu => {
+                if let Answer::SupportBundle(_, result) = answer {
+                    self.message = result.as_ref().map_or_else(Clone::clone, |name| written(name));
+                }
+                return Vec::new();
+            }
+            Screen::Overview => return Vec::new(),
+        };
         let turn = opened.answer(answer, facts);
         self.follow(turn, facts)
     }

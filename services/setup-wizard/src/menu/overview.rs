@@ -2,6 +2,7 @@
 
 use crate::appliance::{Machine, Stage};
 use crate::facts::{Facts, unknown};
+use crate::menu::update;
 use crate::page::{Page, bytes, column};
 use crate::wizard::addresses;
 
@@ -80,7 +81,9 @@ pub(crate) fn page(facts: &Facts) -> Page {
         Some(Ok(None)) => "none".to_owned(),
         other => unknown(other).to_owned(),
     };
-    page = page.above(format!("Pool       {pool}"));
+    let mut now = vec![format!("Pool       {pool}")];
+    now.extend(update::line(&facts.update()).map(|line| format!("Update     {line}")));
+    page = page.listing(&now);
     let machines = facts.machines();
     let mut lines = match (&facts.machines, machines.len()) {
         (None, _) => vec![unknown(&facts.machines).to_owned()],

@@ -259,6 +259,11 @@ pub(crate) struct Confirm {
 }
 
 impl Confirm {
+    /// Before a restart.
+    pub fn restart() -> Self {
+        Self::new("Restart the box", "Restart", Request::Reboot, Deed::Reboot)
+    }
+
     pub fn new(title: &'static str, button: &str, request: Request, deed: Deed) -> Self {
         let form = Form::new().button(false, "Back").button(true, button);
         Self { title, form, request, deed, waiting: false, message: String::new() }

@@ -3,9 +3,10 @@
 
 use proptest::prelude::*;
 use understudy_answers::parse;
+use understudy_setup_wizard::appliance::{Source, Update, UpdateState};
 use understudy_setup_wizard::keys::Key;
 use understudy_setup_wizard::request::Request;
-use understudy_setup_wizard::simulated::{OPENING_KEY, World, disk};
+use understudy_setup_wizard::simulated::{Maintenance, OPENING_KEY, World, disk, stick};
 
 use crate::play::{PASSWORD, Play};
 use crate::screens::foreign;
@@ -80,6 +81,39 @@ fn worlds() -> impl Strategy<Value = World> {
             world
         },
     )
+}
+
+/// What the three entries of the menu that need the service may find.
+fn maintenances() -> impl Strategy<Value = Maintenance> {
+    let state = prop::sample::select(vec![
+        UpdateState::None,
+        UpdateState::Waiting,
+        UpdateState::Installing,
+        UpdateState::Installed,
+        UpdateState::Failed,
+    ]);
+    let reason =
+        prop::sample::select(vec!["", "the stick is full", "why, and what next ".repeat(200).leak()]);
+    (0usize..3, state, reason, any::<bool>()).prop_map(|(sticks, state, reason, on)| Maintenance {
+        absent: false,
+        sticks: (0..sticks).map(|at| stick(&format!("sd{at}"), "STICK", &["a.raucb"])).collect(),
+        update: Update { state, message: reason.into(), ..Update::default() },
+        install_fails: reason.into(),
+        write_fails: reason.into(),
+        support_until: on.then(|| "14:30".into()),
+    })
+}
+
+/// The update goes on, and a stick is pulled.
+fn maintained(play: &mut Play) {
+    play.simulated.change(|world| {
+        world.go_on();
+        world.maintenance.sticks.pop();
+    });
+    let requests = play.hall.changed(Source::Maintenance);
+    play.carry_out(requests);
+    let requests = play.hall.second();
+    play.carry_out(requests);
 }
 
 /// A page is never without a place for the next key, and never holds what must not be seen.
@@ -166,8 +200,14 @@ proptest! {
     }
 
     #[test]
-    fn random_keys_never_end_the_menu(acts in acts(), locked: bool, key in any::<bool>()) {
+    fn random_keys_never_end_the_menu(
+        acts in acts(),
+        locked: bool,
+        key in any::<bool>(),
+        maintenance in maintenances(),
+    ) {
         let mut world = World::set_up();
+        world.maintenance = maintenance;
         if let Some(pool) = &mut world.pool {
             pool.locked = locked;
         }
@@ -178,9 +218,19 @@ proptest! {
         for act in &acts {
             match act {
                 Act::GoOn => play.press(Key::Enter),
+                Act::Second => maintained(&mut play),
                 act => step(&mut play, act),
             }
             check_picture(&play)?;
+            let on = play.simulated.world().maintenance.support_until.is_some();
+            prop_assert_eq!(on, play.title().ends_with("SUPPORT MODE until 14:30"), "{}", play.text());
+        }
+        // Every page has a way back, whatever was pressed before; but for a box that goes down.
+        if !play.text().contains("Please wait") {
+            for _ in 0..4 {
+                play.press(Key::Escape);
+            }
+            prop_assert!(play.text().contains("Enter or m: menu"), "{}", play.text());
         }
         // Nobody types the box's name by accident.
         prop_assert!(!play.simulated.world().deeds.iter().any(|deed| deed.starts_with("factory")));

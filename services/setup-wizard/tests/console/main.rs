@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod invariants;
+mod maintenance;
 mod play;
 mod program;
 mod screens;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use understudy_setup_wizard::appliance::Secret;
-use understudy_setup_wizard::hall::{DoorId, Hall};
+use understudy_setup_wizard::hall::{DoorId, Hall, Place};
 use understudy_setup_wizard::keys::Key;
 use understudy_setup_wizard::recovery_key::Questions;
 use understudy_setup_wizard::request::{Answer, Request, carry_out};
@@ -35,7 +35,7 @@ impl Play {
     /// Answers to some requests are kept back.
     pub fn holding(world: World, hold: fn(&Request) -> bool) -> Self {
         let (mut hall, requests) = Hall::new();
-        hall.open(DOOR, "screen");
+        hall.open(DOOR, Place::at("tty1"));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let simulated = Arc::new(Simulated::new(world));
         let mut play =
@@ -109,11 +109,14 @@ impl Play {
 
     /// Opens an entry of the menu, from the overview.
     pub fn open(&mut self, entry: &str) -> &mut Self {
-        self.press(Key::Enter);
-        while !self.has_focus(&format!("(*) {entry}")) {
+        self.keys(&[Key::Enter, Key::Home]);
+        for _ in 0..20 {
+            if self.has_focus(&format!("(*) {entry}")) {
+                return self.keys(&[Key::Enter]);
+            }
             self.press(Key::Char('n'));
         }
-        self.keys(&[Key::Enter])
+        panic!("{entry:?} is not in the menu:\n{}", self.text());
     }
 
     /// Moves to what begins with `label`.

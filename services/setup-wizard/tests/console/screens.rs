@@ -10,7 +10,7 @@ use understudy_setup_wizard::simulated::{World, disk};
 
 use crate::play::Play;
 
-fn compare(name: &str, play: &Play) {
+pub fn compare(name: &str, play: &Play) {
     let shown = play.text();
     let file =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/console/screens").join(format!("{name}.txt"));

@@ -11,6 +11,7 @@ use nix::pty::{OpenptyResult, Winsize, openpty};
 use tokio::sync::mpsc;
 use understudy_answers::Pool;
 use understudy_setup_wizard::door::{let_in, listen, relay, stand_at};
+use understudy_setup_wizard::hall::Place;
 use understudy_setup_wizard::simulated::{Simulated, World};
 use understudy_setup_wizard::{Terminal, run};
 
@@ -78,12 +79,12 @@ fn console(world: World, terminals: Vec<(OwnedFd, &'static str)>) -> Arc<Simulat
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (sender, receiver) = mpsc::channel(4);
-            for (tty, name) in terminals {
+            for (tty, terminal) in terminals {
                 let (door, console) = UnixStream::pair().unwrap();
                 console.set_nonblocking(true).unwrap();
                 std::thread::spawn(move || relay(tty, &door));
                 let stream = tokio::net::UnixStream::from_std(console).unwrap();
-                sender.send(Terminal { stream, name: name.into() }).await.unwrap();
+                sender.send(Terminal { stream, place: Place::at(terminal) }).await.unwrap();
             }
             drop(sender);
             run(appliance, receiver).await;
@@ -157,7 +158,7 @@ fn check(simulated: &Simulated) {
 #[test]
 fn a_box_is_set_up_with_arrows() {
     let (mut seat, slave) = Seat::new();
-    let simulated = console(World::new(), vec![(slave, "screen")]);
+    let simulated = console(World::new(), vec![(slave, "tty1")]);
     set_up(&mut seat, "\x1b[B");
     check(&simulated);
 }
@@ -165,7 +166,7 @@ fn a_box_is_set_up_with_arrows() {
 #[test]
 fn a_box_is_set_up_on_a_terminal_that_has_letters_enter_and_tab() {
     let (mut seat, slave) = Seat::new();
-    let simulated = console(World::new(), vec![(slave, "serial line")]);
+    let simulated = console(World::new(), vec![(slave, "ttyS0")]);
     set_up(&mut seat, "n");
     check(&simulated);
     assert!(seat.ascii, "only 7-bit characters go over a serial line");
@@ -175,7 +176,7 @@ fn a_box_is_set_up_on_a_terminal_that_has_letters_enter_and_tab() {
 #[test]
 fn an_escape_sequence_that_comes_in_parts_is_one_key_and_escape_alone_goes_back() {
     let (mut seat, slave) = Seat::new();
-    console(World::new(), vec![(slave, "serial line")]);
+    console(World::new(), vec![(slave, "ttyS0")]);
     seat.sees("Welcome").types("\r").sees("> (*) us");
     seat.types("\x1b").types("[").types("A").sees("> (*) uk");
     seat.types("\x1b").sees("Welcome");
@@ -184,7 +185,7 @@ fn an_escape_sequence_that_comes_in_parts_is_one_key_and_escape_alone_goes_back(
 #[test]
 fn what_scribbled_over_the_screen_is_gone_after_ctrl_l() {
     let (mut seat, slave) = Seat::new();
-    console(World::new(), vec![(slave.try_clone().unwrap(), "screen")]);
+    console(World::new(), vec![(slave.try_clone().unwrap(), "tty1")]);
     seat.sees("Welcome");
     std::fs::File::from(slave).write_all(b"\x1b[HBUG: soft lockup\r\n\n\n\n").unwrap();
     seat.sees("soft lockup").types("\x0c");
@@ -195,21 +196,21 @@ fn what_scribbled_over_the_screen_is_gone_after_ctrl_l() {
 #[test]
 fn the_other_door_takes_over_where_the_first_was() {
     let ((mut screen, first), (mut serial, second)) = (Seat::new(), Seat::new());
-    console(World::new(), vec![(first, "screen"), (second, "serial line")]);
+    console(World::new(), vec![(first, "tty1"), (second, "ttyS0")]);
     screen.sees("Welcome");
     serial.sees("Welcome").types("\r").sees("Keyboard (1 of 7)").types("\rzzz").sees("[zzz_");
-    screen.sees("used at the serial line now").types("\x1b[21~").sees("[zzz_");
-    serial.sees("used at the screen now").types("t").sees("[zzz_");
+    screen.sees("used at the serial line ttyS0 now").types("\x1b[21~").sees("[zzz_");
+    serial.sees("used at the screen of the box now").types("t").sees("[zzz_");
 }
 
 #[test]
 fn a_terminal_that_hangs_up_leaves_the_seat_to_another() {
     let ((mut screen, first), (mut serial, second)) = (Seat::new(), Seat::new());
-    console(World::new(), vec![(first, "screen"), (second, "serial line")]);
+    console(World::new(), vec![(first, "tty1"), (second, "ttyS0")]);
     screen.sees("Welcome").types("\r").sees("Keyboard (1 of 7)");
-    serial.sees("used at the screen now");
+    serial.sees("used at the screen of the box now");
     drop(screen);
-    serial.sees("not connected any more").types("t").sees("Keyboard (1 of 7)");
+    serial.sees("is not connected any").types("t").sees("Keyboard (1 of 7)");
 }
 
 #[test]

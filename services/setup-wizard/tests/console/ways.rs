@@ -2,7 +2,7 @@
 
 use understudy_answers::{Import, Pool};
 use understudy_setup_wizard::appliance::{Mistake, Source, Stage};
-use understudy_setup_wizard::hall::DoorId;
+use understudy_setup_wizard::hall::{DoorId, Place};
 use understudy_setup_wizard::keys::Key;
 use understudy_setup_wizard::request::Request;
 use understudy_setup_wizard::simulated::{OPENING_KEY, World, disk};
@@ -268,7 +268,7 @@ fn a_box_that_is_set_up_otherwise_meanwhile_shows_its_overview() {
 fn taking_over_carries_along_what_was_typed() {
     let mut play = Play::new(World::new());
     play.until("Host name").fill("Host name:", "half-typed");
-    play.hall.open(DoorId(2), "serial line");
+    play.hall.open(DoorId(2), Place::at("ttyS0"));
     play.hall.key(DoorId(2), Key::Char('t'));
     let other = play.hall.frame(DoorId(2)).unwrap().picture.to_string();
     assert!(other.contains("half-typed"), "{other}");
