@@ -146,7 +146,7 @@ impl<E: Engine> Manager<E> {
     }
 
     async fn end_support_mode(&self) -> Result<()> {
-        self.mode.switch_off("somebody in front of the box asked for it").await
+        self.mode.switch_off("it was asked for, at the console or by root").await
     }
 
     async fn support_mode(&self) -> u64 {

@@ -47,6 +47,8 @@ pub struct State {
     pub installed: Vec<(String, Vec<u8>)>,
     /// What every part of a support bundle says; one that is missing fails.
     pub evidence: Option<String>,
+    /// The part that gives no answer.
+    pub hangs: Option<Evidence>,
     /// Bytes that each journal has besides.
     pub journal: usize,
     /// Terminals with a shell.
@@ -74,6 +76,7 @@ impl Simulated {
             busy: false,
             installed: Vec::new(),
             evidence: Some("all is well\n".to_owned()),
+            hangs: None,
             journal: 0,
             shells: Vec::new(),
             journal_shares: Vec::new(),
@@ -202,6 +205,9 @@ impl Engine for Simulated {
     }
 
     async fn evidence(&self, what: Evidence) -> anyhow::Result<String> {
+        if self.state().hangs == Some(what) {
+            std::future::pending::<()>().await;
+        }
         let mut state = self.state();
         let mut journal = String::new();
         if let Evidence::Journal { most, .. } = what {

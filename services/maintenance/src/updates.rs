@@ -175,10 +175,9 @@ impl<E: Engine> Updates<E> {
             .map_err(failed)
     }
 
-    async fn install(&self, source: &str) -> anyhow::Result<()> {
-        let installed = self.engine.install(source, |step| self.step(step)).await?;
-        self.tell("installed", |update| update.version = installed.version);
-        Ok(())
+    /// Installs, and gives the version.
+    async fn install(&self, source: &str) -> anyhow::Result<String> {
+        Ok(self.engine.install(source, |step| self.step(step)).await?.version)
     }
 
     fn step(&self, step: Step) {
@@ -197,9 +196,13 @@ impl<E: Engine> Updates<E> {
         }
     }
 
-    fn end(&self, ended: anyhow::Result<()>, plainly: impl Fn(String) -> String) {
+    /// The last that is told of an update. Another may begin at once: nothing of this one may be left.
+    fn end(&self, ended: anyhow::Result<String>, plainly: impl Fn(String) -> String) {
         match ended {
-            Ok(()) => tracing::info!("version {} is installed and starts next", self.told.borrow().version),
+            Ok(version) => {
+                tracing::info!("version {version} is installed and starts next");
+                self.tell("installed", |update| update.version = version);
+            }
             Err(error) => {
                 let text = plainly(format!("{error:#}"));
                 tracing::warn!("no update was installed: {text}");

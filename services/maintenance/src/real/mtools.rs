@@ -21,6 +21,8 @@ use crate::engine::Listed;
 
 /// A stick at two megabytes a second needs ten minutes for a bundle; one that gives nothing any more must not be waited for without end.
 const DEADLINE: Duration = Duration::from_secs(3600);
+/// A unit that has ended has either taken its order by now or never will.
+const AFTER_END: Duration = Duration::from_secs(2);
 /// What mtools says is a line or two.
 const LONGEST_WORDS: u64 = 4096;
 /// The listing of a root folder: its entries are bounded on FAT12 and FAT16, and a hostile FAT32 ends here.
@@ -41,6 +43,11 @@ impl Kind {
             Self::Read => "read",
             Self::Write => "write",
         }
+    }
+
+    /// The socket, in the runtime directory, at which its unit asks for an order.
+    fn socket(self, device: &str) -> String {
+        format!("{}-{device}.sock", self.name())
     }
 }
 
@@ -117,7 +124,7 @@ impl Mtools {
     ) -> Result<W> {
         let _alone = self.alone[kind as usize].lock().await;
         let unit = format!("understudy-stick-{}@{device}.service", kind.name());
-        let path = self.runtime.join(format!("{}-{device}.sock", kind.name()));
+        let path = self.runtime.join(kind.socket(device));
         let failed = |error: &dyn std::fmt::Display| {
             Error::Failed(format!("cannot {} the stick {device}: {error}", kind.name()))
         };
@@ -133,19 +140,28 @@ impl Mtools {
         let order = Order { program: program.to_owned(), arguments, numbers: vec![2, 3, 4] };
         let fds: Vec<OwnedFd> = vec![errors.into(), from.into(), into.into()];
         let mut job = std::pin::pin!(change_unit(&self.manager, Change::Start, &unit, DEADLINE));
-        let handed = tokio::select! {
-            handed = hand(&listener, &path, order, fds) => handed.map_err(|error| failed(&error)),
-            // A unit that ends without having asked for its order.
-            ended = &mut job => Err(failed(&match ended {
-                Err(error) => error.to_string(),
-                Ok(()) => format!("{unit} ended at once"),
-            })),
+        let mut handed = std::pin::pin!(hand(&listener, &path, order, fds));
+        let mut ended = None;
+        let result = tokio::select! {
+            result = &mut handed => result,
+            job = &mut job => {
+                // It may have taken its order and done with it already; or it never asks for one.
+                let result = tokio::time::timeout(AFTER_END, &mut handed).await;
+                match (result, ended.insert(job)) {
+                    (Ok(result), _) => result,
+                    (Err(_), Err(error)) => return Err(failed(error)),
+                    (Err(_), Ok(())) => return Err(failed(&format!("{unit} ended without having asked for its order"))),
+                }
+            }
         };
         let _ = std::fs::remove_file(&path);
-        handed?;
+        result.map_err(|error| failed(&error))?;
         let said = spawn_blocking(move || words(said));
         let output = spawn_blocking(move || pass(output, to));
-        let ended = job.await;
+        let ended = match ended {
+            Some(ended) => ended,
+            None => job.await,
+        };
         let said = said.await.map_err(|error| failed(&error))?;
         let output = output.await.map_err(|error| failed(&error))?;
         // What could not be taken is the reason, where the program was ended by that.

@@ -56,6 +56,23 @@ fn what_mtools_writes_is_listed_read_renamed_and_removed() {
     assert!(!list().iter().any(|file| file.name.starts_with("other") || file.name.starts_with("two")));
 }
 
+/// Nothing else would notice before a box does.
+#[test]
+fn the_units_look_for_their_orders_where_they_are() {
+    let units = [
+        (Kind::List, include_str!("../../understudy-stick-list@.service"), "r"),
+        (Kind::Read, include_str!("../../understudy-stick-read@.service"), "r"),
+        (Kind::Write, include_str!("../../understudy-stick-write@.service"), "rw"),
+    ];
+    let service = include_str!("../../understudy-maintenance.service");
+    assert!(service.contains("\nRuntimeDirectory=understudy-maintenance\n"));
+    for (kind, unit, access) in units {
+        let socket = format!("\nStandardInput=file:/run/understudy-maintenance/{}\n", kind.socket("%i"));
+        assert!(unit.contains(&socket), "{kind:?}");
+        assert!(unit.contains(&format!("\nDeviceAllow=/dev/%i {access}\n")), "{kind:?}");
+    }
+}
+
 #[test]
 fn other_programs_are_refused() {
     for bad in ["/usr/bin/mformat", "/bin/sh", "mdir", "/usr/bin/mdir/../sh"] {

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use understudy_bus::error::{Error, Result};
 
 use super::redact;
@@ -20,6 +22,8 @@ use crate::updates::{no_stick, remove};
 const JOURNAL: usize = 20 << 20;
 /// What must be free for a bundle in the making, in bytes: a journal shrinks to a tenth.
 const ROOM: u64 = 32 << 20;
+/// How long each part may take: a service that hangs is a reason for a bundle, and must not be the end of it.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How a bundle is called on the box.
 const FILE: &str = "support.tar.gz";
 /// What its name on the stick ends with until it is known to be whole.
@@ -155,9 +159,10 @@ impl<E: Engine> Bundles<E> {
                 Evidence::Journal { start, .. } => Evidence::Journal { start, most: left },
                 other => other,
             };
-            let text = match self.engine.evidence(what).await {
-                Ok(text) => text,
-                Err(error) => format!("This could not be found out: {error:#}\n"),
+            let text = match timeout(PATIENCE, self.engine.evidence(what)).await {
+                Ok(Ok(text)) => text,
+                Ok(Err(error)) => format!("This could not be found out: {error:#}\n"),
+                Err(_) => format!("This could not be found out: no answer within {} s\n", PATIENCE.as_secs()),
             };
             if is_journal {
                 left = left.saturating_sub(text.len());
@@ -234,6 +239,19 @@ impl Write for Digesting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulated::Simulated;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_hangs_leaves_that_in_the_bundle() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Arc::new(Simulated::new());
+        engine.state().hangs = Some(Evidence::Pool);
+        let parts = Bundles::new(engine, folder.path().to_owned()).unwrap().gather().await;
+        assert_eq!(parts.len(), PARTS.len() + 1);
+        for (file, text) in &parts[1..] {
+            assert_eq!(text.contains("no answer within 180 s"), *file == "pool.txt", "{file}: {text}");
+        }
+    }
 
     #[test]
     fn a_bundle_is_named_after_its_moment() {

@@ -89,7 +89,9 @@ impl<E: Engine> Mode<E> {
             ))
         })?;
         self.end.send_replace(Some(end));
-        tracing::info!("support mode is on for {minutes} minutes: somebody in front of the box asked for it");
+        tracing::info!(
+            "support mode is on for {minutes} minutes: it was asked for, at the console or by root"
+        );
         Ok(())
     }
 
