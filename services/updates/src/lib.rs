@@ -131,15 +131,4 @@ pub fn plain(error: zbus::Error) -> anyhow::Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_named_from_the_root_and_a_url_as_it_is() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(source(file.path().to_str().unwrap()).unwrap().starts_with('/'));
-        assert_eq!(source("https://box/x.raucb").unwrap(), "https://box/x.raucb");
-        assert!(source("/nowhere").unwrap_err().to_string().contains("cannot find the bundle /nowhere"));
-        assert!(source("/tmp").unwrap_err().to_string().contains("not a file"));
-    }
-}
+mod tests;

@@ -81,7 +81,8 @@ impl Mtools {
     /// Files in the root of a stick.
     pub async fn list(&self, device: &str) -> Result<Vec<Listed>> {
         let bytes = Bounded { bytes: Vec::new(), room: LONGEST_LIST };
-        let arguments = vec!["-a".to_owned(), on_stick("/")];
+        // Fast: to count what is free, all of the allocation table may have to be read.
+        let arguments = ["-a", "-f", &on_stick("/")].map(str::to_owned).to_vec();
         let listing = self.run(Kind::List, device, "/usr/bin/mdir", arguments, None, bytes).await?;
         Ok(parse(&String::from_utf8_lossy(&listing.bytes)))
     }
@@ -155,7 +156,12 @@ impl Mtools {
             }
         };
         let _ = std::fs::remove_file(&path);
-        result.map_err(|error| failed(&error))?;
+        result.map_err(|error| match error {
+            understudy_qemu_runner::Error::TimedOut { seconds, .. } => {
+                failed(&format!("{unit} has not asked for its order within {seconds} s"))
+            }
+            other => failed(&other),
+        })?;
         let said = spawn_blocking(move || words(said));
         let output = spawn_blocking(move || pass(output, to));
         let ended = match ended {

@@ -37,7 +37,8 @@ fn write(image: &Path, name: &str, contents: &[u8]) -> bool {
 fn what_mtools_writes_is_listed_read_renamed_and_removed() {
     let folder = stick();
     let image = folder.path().join("stick");
-    let list = || parse(&String::from_utf8(mtools(&image, "/usr/bin/mdir", &["-a", "::/"], None).1).unwrap());
+    let list =
+        || parse(&String::from_utf8(mtools(&image, "/usr/bin/mdir", &["-a", "-f", "::/"], None).1).unwrap());
     assert_eq!(list(), []);
     for (name, size) in [("appliance-0.2.0.raucb", 100_000), ("two  words.raucb", 0), ("größe.raucb", 7)] {
         assert!(write(&image, name, &vec![7; size]));
