@@ -69,9 +69,9 @@ static FORMS: LazyLock<Vec<Form>> = LazyLock::new(|| {
             "$1$2(removed)",
             false,
         ),
-        // By their names: CHAP's are digits like those of any id of ours.
+        // By their names, with values as they are, in quotes, or as Rust shows them: CHAP's are digits like those of any id of ours.
         form(
-            r#"(?i)((?:secret|password|passwd|passphrase|pass|pwd|token|apikey|api[_-]key|private[_-]key|recovery[_-]key|chap)(?:[_-]?(?:key|value|hash|in|out|mutual))?)(\\?["']?\s*(?:[:=]|=>)\s*\\?["']?)([^\s"',;}\\]+)"#,
+            r#"(?i)((?:secret|password|passwd|passphrase|pass|pwd|token|apikey|api[_-]key|private[_-]key|recovery[_-]key|chap)(?:[_-]?(?:key|value|hash|in|out|mutual))?)(\\?["']?\s*(?:[:=]|=>)\s*(?:[A-Za-z]+\()*)(?:\\?"[^"\n]*"?|\\?'[^'\n]*'?|[^\s"',;}\\]+)"#,
             "$1$2(removed)",
             false,
         ),

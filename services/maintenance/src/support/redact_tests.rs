@@ -27,6 +27,9 @@ fn each_kind_of_secret_goes_and_what_is_around_it_stays() {
         ("{\\\"secret\\\":\\\"00112233445566778899aabbccddeeff\\\"}".to_owned(), "00112233"),
         ("node.session.auth.password = 00112233445566778899aabbccddeeff".to_owned(), "00112233"),
         ("chap_secret=00112233445566778899aabbccddeeff".to_owned(), "00112233"),
+        ("secret: Some(\"00112233445566778899aabbccddeeff\")".to_owned(), "00112233"),
+        ("passphrase: Secret(\"correct horse battery\"),".to_owned(), "battery"),
+        ("PASSWORD='two words'".to_owned(), "words"),
         ("https://owner:hunter22@example.org/x.raucb".to_owned(), "hunter22"),
     ];
     for (planted, word) in cases {
