@@ -1,5 +1,5 @@
 //! `org.understudy.Maintenance1`: what somebody in front of the box does for the box itself: updates, support bundles, and a shell for
-//! support. Called by the console's menu and by root.
+//! support. Called by the console's menu and by root, and by nobody else.
 
 #![allow(missing_docs, reason = "the types the proxy macro makes for signals carry none")]
 
@@ -35,8 +35,8 @@ pub struct Stick {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct Update {
     /// * `none`: there was none.
+    /// * `copying`: from the stick to the box; first of all, where it comes from one.
     /// * `waiting`: the version that runs has not been found good yet.
-    /// * `copying`: from the stick to the box.
     /// * `checking`: signature, hardware and contents.
     /// * `installing`: into the slot that does not run.
     /// * `installed`: it starts with the next restart.
@@ -44,7 +44,7 @@ pub struct Update {
     pub state: String,
     /// How much of this state is done, from 0 to 100, or 0 where it is not known.
     pub percent: u8,
-    /// Version that is installed; empty while it is not known.
+    /// Version that is being installed, or was; empty while it is not known, and if it failed.
     pub version: String,
     /// What, why and what next, if it failed; empty otherwise.
     pub message: String,
@@ -65,7 +65,8 @@ pub trait Maintenance {
     fn sticks_changed(&self) -> zbus::Result<()>;
 
     /// Begins to install a bundle from a stick: copies it to the box first. Returns at once; [`Self::update`] tells the rest. `Busy` while
-    /// another is being installed, `NotFound` if there is no such stick or file.
+    /// another is being installed, by whomever; `NotFound` if there is no such stick or file, `NotReady` if the stick cannot be read,
+    /// `InvalidArgument` if the file's name has letters that mtools and FAT may take otherwise: the text says to rename it.
     fn install_from_stick(&self, device: &str, bundle: &str) -> Result<()>;
 
     /// The same for a URL (`http` or `https`), of which only what changed is downloaded. `InvalidArgument` if it is none.
@@ -79,17 +80,20 @@ pub trait Maintenance {
     fn update_changed(&self, update: Update) -> zbus::Result<()>;
 
     /// Writes a support bundle to a stick, reads it back, and gives its file name. It holds what happened on this box and how it is, and no
-    /// secrets. `Failed` says why it could not be written, such as a stick that is full; nothing half-written stays.
+    /// secrets. Takes up to some minutes. `Failed` says why it could not be written, such as a stick that is full; nothing half-written
+    /// stays. `NotFound` if there is no such stick, `Busy` while another bundle is being written, `NoSpace` if the box itself has no room to
+    /// make it.
     fn write_support_bundle(&self, device: &str) -> Result<String>;
 
-    /// Switches support mode on for so many minutes, 1 to 480; on again, from now. While it is on, [`Self::open_shell`] works, and every
+    /// Switches support mode on for so many minutes, 1 to 480 (`InvalidArgument` otherwise); on again, from now. While it is on, [`Self::open_shell`] works, and every
     /// terminal says that it is on.
     fn start_support_mode(&self, minutes: u32) -> Result<()>;
 
     /// Switches it off, and ends its shells.
     fn end_support_mode(&self) -> Result<()>;
 
-    /// When it ends by itself, seconds since 1970-01-01 UTC; 0 while it is off.
+    /// When it ends by itself, seconds since 1970-01-01 UTC, as the clock is now: the time that is left does not change when that is set. 0
+    /// while it is off.
     fn support_mode(&self) -> Result<u64>;
 
     /// It was switched on, or off, or has ended.
@@ -97,6 +101,6 @@ pub trait Maintenance {
     fn support_mode_changed(&self, until: u64) -> zbus::Result<()>;
 
     /// Gives a terminal (`tty1` or `ttyS0`) to a shell of root's until that ends; then the console has it again. `Denied` while support mode is
-    /// off.
+    /// off, `InvalidArgument` for another terminal.
     fn open_shell(&self, terminal: &str) -> Result<()>;
 }

@@ -63,6 +63,9 @@ enum Verb {
     Rollback(verbs::update::Rollback),
     /// Show both versions the box holds, and which starts next
     Slots,
+    /// Show or end support mode
+    #[command(subcommand)]
+    Support(verbs::support::Support),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -95,6 +98,7 @@ async fn run(verb: Verb, output: &Output) -> anyhow::Result<()> {
         Verb::Update(verb) => verb.run(&link, output).await,
         Verb::Rollback(verb) => verb.run(&link, output).await,
         Verb::Slots => verbs::update::slots(&link, output).await,
+        Verb::Support(verb) => verb.run(&link, output).await,
     }
 }
 

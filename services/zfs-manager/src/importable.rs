@@ -21,6 +21,7 @@
 //! GUID to ask ZFS for.
 
 use understudy_bus::zfs::ImportablePool;
+use understudy_udev::printable;
 
 use crate::layout;
 
@@ -133,13 +134,6 @@ impl Importable {
             ours: self.name == layout::POOL && !self.destroyed,
         }
     }
-}
-
-/// Text from a disk as it can be shown on any console: one line, nothing that moves the cursor, and not endless.
-pub fn printable(text: &str) -> String {
-    const LONGEST: usize = 200;
-    let shown = |character: char| if character.is_control() { '?' } else { character };
-    text.chars().take(LONGEST).map(shown).collect()
 }
 
 /// What the lines that follow belong to.

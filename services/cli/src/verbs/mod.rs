@@ -8,6 +8,7 @@ pub mod machines;
 pub mod pair;
 pub mod points;
 pub mod status;
+pub mod support;
 pub mod timetable;
 pub mod update;
 pub mod vm;

@@ -1,7 +1,6 @@
 //! What is on a disk, in the words of its owner.
 
-use super::udev::Record;
-use crate::importable::printable;
+use understudy_udev::{Record, printable};
 
 /// Something found on a disk or partition, by libblkid's name for it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use understudy_bus::zfs;
+use understudy_udev::{Record, printable};
 
 use super::contents::{self, Sign};
 use super::disks;
-use super::udev::Record;
 
 /// The smallest disk a pool is made of, in bytes: what ZFS keeps for itself leaves next to nothing of less.
 pub const SMALLEST: u64 = 1 << 30;
@@ -195,7 +195,7 @@ impl Facts {
         zfs::Disk {
             name: self.record.best_link().map_or_else(|| node.clone(), |link| format!("/dev/{link}")),
             node,
-            model: crate::importable::printable(&self.record.model()),
+            model: printable(&self.record.model()),
             serial: self.serial().to_owned(),
             size: self.size,
             sector_size: self.sector_size,

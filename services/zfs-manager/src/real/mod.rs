@@ -17,7 +17,6 @@ mod points;
 mod pool;
 mod recognize;
 mod taking;
-mod udev;
 mod vms;
 
 use std::os::fd::OwnedFd;

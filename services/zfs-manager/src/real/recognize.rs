@@ -7,7 +7,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::importable::{Importable, printable};
+use understudy_udev::printable;
+
+use crate::importable::Importable;
 use crate::layout;
 use crate::memory::Own;
 

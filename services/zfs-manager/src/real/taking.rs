@@ -10,11 +10,12 @@ use std::time::Duration;
 use understudy_bus::error::{Error, Result};
 use understudy_bus::zfs::LOCKED;
 use understudy_recovery_key::RecoveryKey;
+use understudy_udev::printable;
 
 use super::command::{self, Import};
 use super::crypt::{self, Encryption};
 use super::{Zfs, pool};
-use crate::importable::{Importable, printable};
+use crate::importable::Importable;
 use crate::layout;
 use crate::memory::{KeptKey, Own};
 

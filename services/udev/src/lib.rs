@@ -77,6 +77,13 @@ impl Record {
     }
 }
 
+/// Text from a disk as it can be shown on any console: one line, nothing that moves the cursor, and not endless.
+pub fn printable(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let shown = |character: char| if character.is_control() { '?' } else { character };
+    text.chars().take(LONGEST).map(shown).collect()
+}
+
 /// Names made of a world-wide number, which stands on few disks and tells nobody anything.
 fn is_number(name: &str) -> bool {
     ["wwn-", "nvme-eui.", "nvme-nvme.", "nvme-uuid.", "scsi-3", "scsi-2", "scsi-8"]
