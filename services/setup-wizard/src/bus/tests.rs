@@ -16,6 +16,7 @@ const POLICIES: &[&str] = &[
     include_str!("../../../settings/org.understudy.Settings1.dbus.conf"),
     include_str!("../../../zfs-manager/org.understudy.Zfs1.dbus.conf"),
     include_str!("../../../scheduler/org.understudy.Scheduler1.dbus.conf"),
+    include_str!("../../../maintenance/org.understudy.Maintenance1.dbus.conf"),
 ];
 
 /// The policies as one file, for the console alone; the others' rules go, because all of them are the same user here.
