@@ -15,6 +15,8 @@ const PAGE: Duration = Duration::from_secs(240);
 const KEY: Duration = Duration::from_secs(30);
 /// No page has more places that Tab reaches, or disks.
 const PLACES: usize = 24;
+/// The same between two keys, each of which shows.
+const SETTLED: Duration = Duration::from_millis(300);
 /// How long a screen is the same that is taken to stay so.
 const STILL: Duration = Duration::from_millis(700);
 
@@ -91,17 +93,19 @@ impl<'vm> Person<'vm> {
 
     /// Presses a key and waits until it shows.
     fn press(&self, key: Key) -> anyhow::Result<Screen> {
-        let before = self.seat.screen()?;
+        // Keys before this one may still be on their way.
+        let before = self.seat.wait_stable(SETTLED, KEY)?;
         self.seat.press(key)?;
-        Ok(self.seat.wait_until(&format!("anything new after {key}"), KEY, |screen| {
+        self.seat.wait_until(&format!("anything new after {key}"), KEY, |screen| {
             screen.text() != before.text() || screen.cursor() != before.cursor()
-        })?)
+        })?;
+        Ok(self.seat.wait_stable(SETTLED, KEY)?)
     }
 
     /// Moves to what begins with this.
     pub fn goes_to(&self, label: &str) -> anyhow::Result<()> {
         let there = format!("> {label}");
-        let mut screen = self.seat.screen()?;
+        let mut screen = self.seat.wait_stable(SETTLED, KEY)?;
         for _ in 0..PLACES {
             if screen.text().contains(&there) {
                 return Ok(());

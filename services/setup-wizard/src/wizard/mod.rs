@@ -223,11 +223,14 @@ impl Wizard {
                     StepId::Storage if !path.contains(&step) => StepId::Disks,
                     step => step,
                 }),
-                Go::Next => here.and_then(|at| path.get(at + 1).copied()),
+                // A step that is no more on the way, because what led to it changed, was the one after the password.
+                Go::Next => {
+                    let here = here.or_else(|| path.iter().position(|step| *step == StepId::Password));
+                    here.and_then(|at| path.get(at + 1).copied())
+                }
                 Go::Back => match here {
                     // Not into the trial, which would begin anew, but to what was tried.
                     Some(at) => path.iter().take(at).rfind(|step| **step != StepId::Trial).copied(),
-                    // The step is no more on the way, because what led to it changed.
                     None => Some(StepId::Password),
                 },
             };

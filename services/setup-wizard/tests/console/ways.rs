@@ -49,6 +49,14 @@ fn without_encryption_there_is_no_key() {
 }
 
 #[test]
+fn who_is_faster_than_the_search_for_pools_is_led_on_when_there_is_none() {
+    let mut play = Play::holding(World::new(), |request| *request == Request::Importable);
+    play.until("Storage (6 of 7)");
+    play.release();
+    assert_eq!(play.title(), "Storage: disks (6 of 7)", "{}", play.text());
+}
+
+#[test]
 fn a_pool_is_imported_with_its_key() {
     let mut world = World::new();
     world.importable = vec![foreign("understudy")];
