@@ -157,8 +157,12 @@ impl<'vm> Person<'vm> {
 
     /// Marks these disks, by serial number, and no others.
     pub fn marks_disks(&self, wanted: &[&str]) -> anyhow::Result<()> {
+        // Whoever types fast is here before the service that knows the disks.
+        for serial in wanted {
+            self.sees_within(&format!(" {serial} "), PAGE)?;
+        }
         let mut seen = Vec::new();
-        let mut screen = self.seat.screen()?;
+        let mut screen = self.seat.wait_stable(SETTLED, KEY)?;
         for _ in 0..PLACES {
             let text = screen.text();
             let Some(line) = text.lines().find(|line| line.contains("> [")) else { break };

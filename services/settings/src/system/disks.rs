@@ -1,5 +1,6 @@
 //! What disks' names mean on this box.
 
+use std::path::Path;
 use std::time::Instant;
 
 use understudy_answers::DiskName;
@@ -29,6 +30,19 @@ pub async fn wait_for(wanted: &[DiskName]) -> anyhow::Result<Vec<String>> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// What zfs-manager wants to hear of a disk whose contents may be lost: its serial number, where that is its own; its path otherwise.
+pub fn to_agree(path: &str, all: &[Disk]) -> String {
+    let node = Path::new(path).canonicalize().unwrap_or_default();
+    serial_of(&node, all).unwrap_or(path).to_owned()
+}
+
+fn serial_of<'a>(node: &Path, all: &'a [Disk]) -> Option<&'a str> {
+    let serial = |disk: &'a Disk| Some(disk.serial.trim()).filter(|serial| !serial.is_empty());
+    let own = serial(all.iter().find(|disk| Path::new(&disk.node) == node)?)?;
+    let sharing = all.iter().filter(|disk| serial(disk).is_some_and(|other| other.eq_ignore_ascii_case(own)));
+    (sharing.count() == 1).then_some(own)
 }
 
 /// What each name means, of all disks of the box.

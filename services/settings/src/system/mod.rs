@@ -81,9 +81,11 @@ impl ThisBox {
 
     async fn create_pool(&self, pool: &NewPool) -> anyhow::Result<()> {
         let (disks, erase) = (disks::wait_for(&pool.disks).await?, disks::wait_for(&pool.erase).await?);
+        let zfs = self.zfs().await?;
+        let all = zfs.disks().await.map_err(said)?;
+        let erase: Vec<_> = erase.iter().map(|path| disks::to_agree(path, &all)).collect();
         let disks: Vec<_> = disks.iter().map(String::as_str).collect();
         let erase: Vec<_> = erase.iter().map(String::as_str).collect();
-        let zfs = self.zfs().await?;
         zfs.create_pool(pool.layout.name(), &disks, &erase, pool.encryption).await.map_err(said)
     }
 
