@@ -65,7 +65,7 @@ fn acts(appliance: &mut Appliance, mirror: &Mirror, narrator: &Narrator) -> anyh
 fn not_for_everybody(appliance: &Appliance) -> anyhow::Result<()> {
     let ask = |user: &str| {
         let call = "busctl call de.pengutronix.rauc / de.pengutronix.rauc.Installer GetPrimary 2>&1";
-        appliance.shell.run(&format!("setpriv --reuid={user} --clear-groups {call}"), COMMAND)
+        anyhow::Ok(appliance.shell.run(&format!("setpriv --reuid={user} --clear-groups {call}"), COMMAND)?)
     };
     let (scheduler, maintenance) = (ask("understudy-scheduler")?, ask("understudy-maintenance")?);
     ensure!(scheduler.stdout.contains("Access denied"), "the scheduler was answered: {}", scheduler.stdout);

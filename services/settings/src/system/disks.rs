@@ -103,4 +103,19 @@ mod tests {
             assert!(matches!(find(name), Found::No(reason) if reason.contains(word)), "{name}");
         }
     }
+
+    #[test]
+    fn a_disk_is_agreed_to_be_erased_by_its_serial_number_if_that_is_its_own() {
+        let disk =
+            |node: &str, serial: &str| Disk { node: node.into(), serial: serial.into(), ..Disk::default() };
+        let all = [
+            disk("/dev/sda", "WD-1"),
+            disk("/dev/sdb", "SAME"),
+            disk("/dev/sdc", "same "),
+            disk("/dev/sdd", ""),
+        ];
+        let serials = ["/dev/sda", "/dev/sdb", "/dev/sdc", "/dev/sdd", "/dev/sde"]
+            .map(|node| serial_of(Path::new(node), &all));
+        assert_eq!(serials, [Some("WD-1"), None, None, None, None]);
+    }
 }
