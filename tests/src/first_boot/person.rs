@@ -61,11 +61,12 @@ impl<'vm> Person<'vm> {
         self.sees_within("Understudy set-up", BOOT)
     }
 
-    /// Waits for the page that shows this, and gives it.
+    /// Waits for the page that shows this, and gives all of it.
     pub fn page(&self, shows: &str) -> anyhow::Result<Screen> {
-        let screen = self.sees_within(shows, PAGE)?;
+        self.sees_within(shows, PAGE)?;
         self.pages.set(self.pages.get() + 1);
-        Ok(screen)
+        // A line draws a page from top to bottom.
+        Ok(self.seat.wait_stable(SETTLED, KEY)?)
     }
 
     /// Waits until the screen shows this, wherever its lines are broken.
