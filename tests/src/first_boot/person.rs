@@ -17,6 +17,9 @@ const KEY: Duration = Duration::from_secs(30);
 const PLACES: usize = 24;
 /// The same between two keys, each of which shows.
 const SETTLED: Duration = Duration::from_millis(300);
+/// A field that shows so many characters, and how many more it may hold.
+const FULL: usize = 40;
+const LONGEST: usize = 40;
 /// How long a screen is the same that is taken to stay so.
 const STILL: Duration = Duration::from_millis(700);
 
@@ -150,6 +153,8 @@ impl<'vm> Person<'vm> {
             .and_then(|line| line.split('[').nth(1))
             .map_or(0, |held| held.chars().take_while(|character| !matches!(character, '_' | ']')).count());
         self.seat.press(Key::End)?;
+        // One that is full may hold more than it shows.
+        let held = if held < FULL { held } else { held + LONGEST };
         for _ in 0..held {
             self.seat.press(Key::Backspace)?;
         }
