@@ -81,7 +81,7 @@ impl Store {
 
     /// The environment that GRUB would go by. Where its first file is not whole, it is made new before anybody edits it.
     pub fn repaired(&self, running: &str) -> anyhow::Result<Environment> {
-        if let Some(environment) = read(&self.block) {
+        if let Some(environment) = self.current() {
             return Ok(environment);
         }
         let environment = read(&self.backup).unwrap_or_else(|| Environment::of_running_slot(running));
@@ -90,9 +90,15 @@ impl Store {
         Ok(environment)
     }
 
+    /// What stands there now, if that is whole: somebody may be writing it.
+    pub fn current(&self) -> Option<Environment> {
+        read(&self.block)
+    }
+
     /// Makes the copy equal to the first file, if that is whole.
     pub fn back_up(&self) -> anyhow::Result<()> {
-        let environment = read(&self.block)
+        let environment = self
+            .current()
             .with_context(|| format!("{} is not whole; its copy is left as it is", self.block.display()))?;
         if read(&self.backup).as_ref() == Some(&environment) {
             return Ok(());
@@ -161,6 +167,15 @@ mod tests {
         let environment = from_nothing.repaired("B").unwrap();
         assert_eq!(environment, Environment::of_running_slot("B"));
         assert!(environment.is_good("B") && !environment.is_good("A"));
+    }
+
+    #[test]
+    fn to_look_at_a_block_that_is_being_written_changes_nothing() {
+        let (_folder, store) = store(b"", &block(WHOLE));
+        assert_eq!(store.current(), None);
+        assert_eq!(std::fs::read(&store.block).unwrap(), b"");
+        std::fs::write(&store.block, block("A_OK=1\nA_TRY=0\nB_OK=1\nB_TRY=3\nORDER=B A\n")).unwrap();
+        assert!(store.current().unwrap().is_used_up("B"));
     }
 
     #[test]

@@ -51,8 +51,9 @@ async fn main() -> anyhow::Result<()> {
     match verdict {
         Verdict::Good | Verdict::GoodAndComplain => {
             mark(&bus, "good", "booted").await.context("RAUC cannot mark this slot good")?;
-            // Read again: an installation that marking waited for has written another version there.
-            if store.repaired(&running.slot)?.is_used_up(other) {
+            // Read again: an installation that marking waited for has written another version there. Nothing is mended here, as the next
+            // one may be writing; what is given up for good can wait for the next start.
+            if store.current().is_some_and(|environment| environment.is_used_up(other)) {
                 tracing::warn!(
                     "what is in slot {other} did not become healthy in three tries and is given up"
                 );
