@@ -45,6 +45,16 @@ pub(crate) fn port_socket(name: &str) -> String {
     format!("port-{name}.sock")
 }
 
+/// QEMU's name of the card in this place among those on private networks.
+pub(crate) fn network_card(index: usize) -> String {
+    format!("net{index}-device")
+}
+
+/// QEMU's name of the card in this place among those through which the host reaches the guest.
+pub(crate) fn user_card(index: usize) -> String {
+    format!("user{index}-device")
+}
+
 /// Descriptors that QEMU inherits.
 pub(crate) struct Inherited {
     /// The listening QMP socket.
@@ -88,7 +98,7 @@ pub(crate) fn arguments(
     }
     line.flags(["-device", "VGA", "-device", "virtio-rng-pci"]);
     consoles_and_ports(&mut line, spec);
-    if disks.iter().any(|disk| disk.is_on(Bus::Usb)) {
+    if spec.usb_sockets || disks.iter().any(|disk| disk.is_on(Bus::Usb)) {
         line.add("-device", "qemu-xhci");
     }
     for (index, disk) in disks.iter().enumerate() {
@@ -98,7 +108,7 @@ pub(crate) fn arguments(
     for (index, ((network, mac), cable)) in spec.nics.iter().zip(&inherited.cables).enumerate() {
         let id = format!("net{index}");
         line.add("-netdev", format!("stream,id={id},server=off,addr.type=fd,addr.str={cable}"));
-        let mut device = nic(spec.card, &id, &mac.to_string());
+        let mut device = nic(spec.card, &id, network_card(index), &mac.to_string());
         if network.guest_mtu() != 1500 && spec.card == Card::Virtio {
             device["host_mtu"] = json!(network.guest_mtu());
         }
@@ -107,7 +117,7 @@ pub(crate) fn arguments(
     for (index, user) in spec.user_nics.iter().enumerate() {
         let id = format!("user{index}");
         line.add("-netdev", user.netdev(&id));
-        line.json("-device", nic(spec.card, &id, &user.mac.to_string()));
+        line.json("-device", nic(spec.card, &id, user_card(index), &user.mac.to_string()));
     }
     line.0.extend(spec.extra.iter().cloned());
     Ok(line.0)
@@ -166,8 +176,8 @@ fn flash(node: &str, file: &Path, read_only: bool) -> Value {
 }
 
 /// No option ROM: firmware must not try to boot from the network.
-fn nic(card: Card, netdev: &str, mac: &str) -> Value {
-    json!({"driver": card.device(), "id": format!("{netdev}-device"), "netdev": netdev, "mac": mac, "romfile": ""})
+fn nic(card: Card, netdev: &str, id: String, mac: &str) -> Value {
+    json!({"driver": card.device(), "id": id, "netdev": netdev, "mac": mac, "romfile": ""})
 }
 
 #[derive(Default)]
@@ -266,6 +276,12 @@ mod tests {
         assert_eq!(line.iter().filter(|arg| arg.contains(r#""driver":"e1000e""#)).count(), 2);
         // Its guest has to be told of another MTU by other means.
         assert!(!line.iter().any(|arg| arg.contains("virtio-net") || arg.contains("host_mtu")), "{line:#?}");
+    }
+
+    #[test]
+    fn usb_sockets_are_there_where_they_are_asked_for() {
+        let has_usb = |spec: &VmBuilder| has(&built(spec).unwrap(), "-device", "qemu-xhci");
+        assert!(has_usb(&Vm::build("box").usb_sockets()) && !has_usb(&Vm::build("box")));
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub struct VmBuilder {
     pub(crate) firmware: Option<Firmware>,
     pub(crate) kernel: Option<Kernel>,
     pub(crate) disks: Vec<Disk>,
+    pub(crate) usb_sockets: bool,
     pub(crate) card: Card,
     pub(crate) nics: Vec<(Network, Mac)>,
     pub(crate) user_nics: Vec<UserNic>,
@@ -48,6 +49,7 @@ impl VmBuilder {
             firmware: None,
             kernel: None,
             disks: Vec::new(),
+            usb_sockets: false,
             card: Card::default(),
             nics: Vec::new(),
             user_nics: Vec::new(),
@@ -93,6 +95,12 @@ impl VmBuilder {
     /// One more disk. The machine boots from the first.
     pub fn disk(mut self, disk: Disk) -> Self {
         self.disks.push(disk);
+        self
+    }
+
+    /// Has USB sockets for sticks that are plugged in later ([`Vm::plug_usb`]); eight.
+    pub fn usb_sockets(mut self) -> Self {
+        self.usb_sockets = true;
         self
     }
 

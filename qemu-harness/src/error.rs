@@ -71,6 +71,16 @@ pub enum Error {
         /// Where all of it is.
         log: PathBuf,
     },
+    /// A person at a screen would not see what the test waits for.
+    #[error("{place}: {what}; the screen:{}", indented(screen))]
+    Screen {
+        /// Machine, and what the screen is one of.
+        place: String,
+        /// What was waited for, how long, and why it was given up.
+        what: String,
+        /// All that it shows.
+        screen: String,
+    },
     /// Something did not happen in time.
     #[error("{place}: no {waiting_for} within {} s{hint}", limit.as_secs_f32())]
     Late {

@@ -1,6 +1,8 @@
 //! Real machines under QEMU, with its BIOS and no operating system: launched, watched, paused, cut and frozen.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod boot_sector;
+
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -40,17 +42,8 @@ fn talking_disk(folder: &Path) -> Disk {
         0x40,                   // inc ax
         0xee,                   // out dx, al
         0xeb, 0xef,             // jmp key
-        0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90,
     ];
-    let mut sector = code.to_vec();
-    assert_eq!(sector.len(), 0x2a);
-    sector.extend(b"\x1b[1mhello from the boot sector\x1b[m\r\n\0");
-    sector.resize(510, 0);
-    sector.extend([0x55, 0xaa]);
-    sector.resize(1 << 20, 0);
-    let image = folder.join("talking.raw");
-    fs::write(&image, sector).unwrap();
-    Disk::overlay_of(image)
+    boot_sector::disk(folder, code, 0x2a, b"\x1b[1mhello from the boot sector\x1b[m\r\n")
 }
 
 #[test]
@@ -220,6 +213,88 @@ fn cards_are_on_their_networks_and_forwarded_ports_are_found() {
     let port = vm.forwarded(22).unwrap();
     std::net::TcpStream::connect(("127.0.0.1", port)).expect("QEMU listens there");
     assert!(vm.forwarded(443).unwrap_err().to_string().contains("forwards port 443"));
+}
+
+/// The sticks that QEMU's USB controller knows.
+fn sticks(vm: &Vm) -> Vec<String> {
+    let said = vm.qmp("human-monitor-command", json!({"command-line": "info usb"})).unwrap();
+    let lines = said.as_str().unwrap().lines();
+    lines.filter_map(|line| Some(line.split_once("ID: ")?.1.trim().to_owned())).collect()
+}
+
+#[test]
+fn a_stick_is_plugged_in_pulled_out_and_stays_over_a_relaunch() {
+    let run_dir = tempfile::tempdir().unwrap();
+    let mut vm = small("box")
+        .disk(Disk::blank(Bytes::mib(1)).named("data"))
+        .usb_sockets()
+        .launch(run_dir.path())
+        .unwrap();
+    assert!(sticks(&vm).is_empty());
+    vm.plug_usb(Disk::blank(Bytes::mib(8)).named("stick").serial("S-1")).unwrap();
+    vm.plug_usb(Disk::files("KEYS", [("name", "box")]).named("keys")).unwrap();
+    assert_eq!(sticks(&vm), ["stick-device", "keys-device"]);
+    assert_eq!(vm.disk_names(), ["data", "stick"]);
+    let said = vm.plug_usb(Disk::blank(Bytes::mib(8)).named("stick")).unwrap_err().to_string();
+    assert_eq!(said, "box already has a disk named stick");
+
+    vm.snapshot(&["stick"]).unwrap();
+    let file = vm.disk_file("stick").unwrap();
+    vm.unplug_usb("stick").unwrap();
+    assert_eq!(sticks(&vm), ["keys-device"]);
+    assert!(vm.disk_file("stick").is_err());
+    // QEMU holds no lock on it any more, nor on what is below.
+    for file in [&file, &vm.folder().join("stick.raw")] {
+        assert!(Command::new("qemu-img").arg("info").arg(file).output().unwrap().status.success());
+    }
+    let said = vm.unplug_usb("stick").unwrap_err().to_string();
+    assert_eq!(said, "box has no USB stick stick; there are: keys");
+    assert!(vm.unplug_usb("data").is_err(), "it is no stick");
+    let said = vm.plug_usb(Disk::blank(Bytes::mib(8)).named("stick")).unwrap_err().to_string();
+    assert!(said.contains("stick.raw is the file of an earlier disk"), "{said}");
+    vm.plug_usb(Disk::file(&file).named("stick")).unwrap();
+
+    vm.power_cut().unwrap();
+    vm.relaunch().unwrap();
+    assert_eq!(sticks(&vm), ["keys-device", "stick-device"]);
+    vm.snapshot(&["stick"]).unwrap();
+    vm.relaunch().unwrap();
+    vm.unplug_usb("stick").unwrap();
+    vm.unplug_usb("keys").unwrap();
+    assert!(sticks(&vm).is_empty());
+
+    let without = small("other").launch(run_dir.path()).unwrap();
+    let said = without.plug_usb(Disk::blank(Bytes::mib(8))).unwrap_err().to_string();
+    assert_eq!(said, "other was built without `.usb_sockets()`");
+}
+
+#[test]
+fn a_card_without_its_cable_sends_nothing() {
+    let run_dir = tempfile::tempdir().unwrap();
+    let lan = Network::new("lan");
+    let vm = small("box")
+        .nic(&lan, Mac::numbered(1))
+        .user_nic(UserNic::new(Mac::numbered(2)))
+        .launch(run_dir.path())
+        .unwrap();
+    // QEMU lets the card say who it is, as after a migration.
+    let announce = || {
+        let once = json!({"initial": 1, "max": 1, "rounds": 1, "step": 1, "interfaces": ["net0-device"]});
+        vm.qmp("announce-self", once).unwrap();
+    };
+    vm.unplug_cable(Mac::numbered(1)).unwrap();
+    announce();
+    vm.plug_cable(Mac::numbered(1)).unwrap();
+    assert_eq!(lan.traffic().frames, 0);
+    announce();
+    let started = std::time::Instant::now();
+    while lan.traffic().frames == 0 && started.elapsed() < ENOUGH {
+        std::thread::yield_now();
+    }
+    assert_eq!(lan.traffic().frames, 1);
+    vm.unplug_cable(Mac::numbered(2)).unwrap();
+    let said = vm.plug_cable(Mac::numbered(3)).unwrap_err().to_string();
+    assert!(said.contains("no network card 52:54:00:00:00:03; there are: 52:54:00:00:00:01, 52"), "{said}");
 }
 
 /// Set for the process that is killed; holds the run folder.

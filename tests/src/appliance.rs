@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use qemu_harness::{Bytes, Deadline, Disk, Mac, Network, Shell, UserNic, Vm, VmBuilder};
+use qemu_harness::{Bytes, Deadline, Disk, Mac, Network, Pattern, Seat, Shell, UserNic, Vm, VmBuilder};
 use serde_json::Value;
 
 use crate::world::{Images, World};
@@ -61,9 +61,30 @@ impl Appliance {
         let begin = Instant::now();
         let vm = vm.launch(&world.run_dir)?;
         let shell = ready(&vm)?;
-        let appliance = Self { vm, shell, ready_seconds: begin.elapsed().as_secs_f64(), outside };
-        appliance.open_outside()?;
-        Ok(appliance)
+        let ready_seconds = begin.elapsed().as_secs_f64();
+        let appliance = Self { vm, shell, ready_seconds, outside: false };
+        if outside { appliance.with_outside() } else { Ok(appliance) }
+    }
+
+    /// Brings the second network card up, through which it finds what this host serves.
+    pub(crate) fn with_outside(mut self) -> anyhow::Result<Self> {
+        self.outside = true;
+        self.open_outside()?;
+        Ok(self)
+    }
+
+    /// A box that nobody has told anything: no configuration disk, and these two disks for a pool. For stand-ins.
+    pub(crate) fn unconfigured(name: &str, images: &Images, data: [Disk; 2]) -> VmBuilder {
+        let [a, b] = data;
+        let vm = bare(name, images).disk(system(&images.appliance)).disk(a).disk(b);
+        let vm = vm.disk(Disk::blank(SCRATCH_DISK).named(SCRATCH).serial(SCRATCH));
+        if images.emulator.is_some() { vm.cpus(1) } else { vm }
+    }
+
+    /// A box that somebody has set up, so many seconds after power on.
+    pub(crate) fn set_up(vm: Vm, ready_seconds: f64) -> anyhow::Result<Self> {
+        let shell = vm.virtio_console().shell(Deadline::seconds(120))?;
+        Ok(Self { vm, shell, ready_seconds, outside: false })
     }
 
     /// The box's settings know one network card; the one for tests is brought up by hand, after every start.
@@ -103,13 +124,7 @@ impl Appliance {
 
     /// The image with the configuration disk and two data disks.
     fn with_disk(name: &str, images: &Images, data_a: Disk) -> VmBuilder {
-        // A box has a watchdog, and a system that hangs is reset by it.
-        let watchdog = ["-device", WATCHDOG, "-action", "watchdog=reset"];
-        let mut vm = Vm::build(name).memory(Bytes::mib(5120)).cpus(2).qemu_args(watchdog);
-        if let Some(emulator) = &images.emulator {
-            vm = vm.emulator(emulator);
-        }
-        disks(vm.firmware(&images.firmware), &images.appliance, data_a)
+        disks(bare(name, images), &images.appliance, data_a)
     }
 
     /// Runs `understudy … --json` and gives its document.
@@ -218,9 +233,25 @@ impl Appliance {
     }
 }
 
+/// A box without any disk.
+fn bare(name: &str, images: &Images) -> VmBuilder {
+    // A box has a watchdog, and a system that hangs is reset by it.
+    let watchdog = ["-device", WATCHDOG, "-action", "watchdog=reset"];
+    let vm = Vm::build(name).memory(Bytes::mib(5120)).cpus(2).qemu_args(watchdog).firmware(&images.firmware);
+    match &images.emulator {
+        Some(emulator) => vm.emulator(emulator),
+        None => vm,
+    }
+}
+
+/// The disk a box starts from.
+fn system(image: &Path) -> Disk {
+    Disk::overlay_of(image).named("system").serial("system").grown_to(Bytes::gib(8))
+}
+
 /// The disks of a box: the image, two for the pool, and the configuration disk.
 pub(crate) fn disks(vm: VmBuilder, image: &Path, data_a: Disk) -> VmBuilder {
-    vm.disk(Disk::overlay_of(image).named("system").serial("system").grown_to(Bytes::gib(8)))
+    vm.disk(system(image))
         .disk(data_a.named("data-a").serial("data-a"))
         .disk(Disk::blank(DATA_DISK).named("data-b").serial("data-b"))
         .disk(answers(ADDRESS))
@@ -244,16 +275,29 @@ fn ready(vm: &Vm) -> anyhow::Result<Shell> {
 /// Waits until a box says that it is ready.
 pub(crate) fn says_ready(vm: &Vm) -> anyhow::Result<()> {
     let said = first_words(vm)?;
-    ensure!(said.contains("is ready at"), "the appliance says: {said}");
+    ensure!(said.contains(READY), "the appliance says: {said}");
     Ok(())
 }
 
-/// What a box says on its serial line once it has tried to set itself up.
+/// What the overview of a box that serves shows once it has an address.
+const READY: &str = "Web page https://";
+/// At the end of the overview, whether the box serves or not.
+const OVERVIEW: &str = "Enter or m: menu";
+/// At the top of the first page of set-up.
+const SET_UP: &str = "Understudy set-up";
+
+/// What a box shows on its serial line once it has tried to set itself up, with each gap as one blank.
 fn first_words(vm: &Vm) -> anyhow::Result<String> {
-    let serial = vm.serial();
-    let said = serial.expect("Understudy (.* is ready at|is not set up)", Deadline::seconds(600))?;
-    let said = said.text().to_owned();
-    Ok(said + serial.expect("\n", Deadline::seconds(10))?.before())
+    let seat = Seat::at_terminal(vm);
+    let deadline = Deadline::seconds(600);
+    // One that restarts shows the overview of before until its firmware clears the screen.
+    seat.wait_gone(Pattern::text(OVERVIEW), deadline)?;
+    let mut said = String::new();
+    seat.wait_until("the overview of a box that serves, or set-up", deadline, |screen| {
+        said = screen.text().split_whitespace().collect::<Vec<_>>().join(" ");
+        said.contains(SET_UP) || said.contains(OVERVIEW) && (said.contains(READY) || said.contains(" ! "))
+    })?;
+    Ok(said)
 }
 
 /// A text in a document, by its key.

@@ -63,9 +63,9 @@ fn foreign_pool(cast: &Cast<'_>) -> anyhow::Result<()> {
     );
     let before = digest(&foreign)?;
     let said = Appliance::newcomer(cast.world, cast.images, &foreign)?;
-    ensure!(said.contains("is not set up"), "a box took a disk with a pool on it: {said}");
+    ensure!(said.contains("Understudy set-up"), "a box took a disk with a pool on it: {said}");
     ensure!(
-        said.contains("data-a") && said.contains("zfs_member"),
+        said.contains("data-a") && said.contains("ZFS pool"),
         "the refusal does not say what is where: {said}"
     );
     cast.narrator.note(&said);

@@ -13,6 +13,7 @@ use regex::Regex;
 use crate::appliance::{answers, says_ready};
 use crate::forwarded::ask;
 use crate::narrate::Narrator;
+use crate::proof::not_zero_bytes;
 use crate::world::{World, firmware};
 
 const RECIPE: &str = "recipes/appliance-hardware.toml";
@@ -23,12 +24,11 @@ const HTTPS: u16 = 443;
 const ANSWER: Duration = Duration::from_secs(120);
 const DATA_DISK: Bytes = Bytes::gib(4);
 
-/// What the kernel and systemd have to say (regular expressions), and what it proves. ZFS divides a disk it is given into a large
-/// first partition and a small ninth one.
+/// What the kernel and systemd have to say before the console comes (regular expressions), and what it proves.
 const SAYS: [(&str, &str); 6] = [
     (r"sd \S+ \[sd[a-c]\] .*/8\.00 GiB", "the system disk is on SATA"),
-    (r" nvme0n1: p1 p9", "a half of the pool is on NVMe"),
-    (r" sd([a-c]): sd[a-c]1 sd[a-c]9", "the other half of the pool is on SATA"),
+    (r"nvme nvme0: \S+ ", "an NVMe disk is there"),
+    (r"sd \S+ \[sd[a-c]\] .*/4\.00 GiB", "the other data disk is on SATA"),
     (r"e1000e \S+ eth0: Intel", "the network card is an e1000e, under the name that the settings expect"),
     (r"Using hardware watchdog 'iTCO_wdt'", "the chipset's watchdog runs"),
     (r"Console: switching to colour frame buffer", "the screen shows the console"),
@@ -63,6 +63,7 @@ pub fn play(
     narrator.step("boot it, and let it make its pool of an NVMe and a SATA disk", || says_ready(&vm))?;
     vm.screenshot(world.run_dir.join("screen.png"))?;
     narrator.step("its drivers are those of real machines", || drivers(&vm))?;
+    narrator.step("both disks hold a half of the pool", || halves(&vm))?;
     narrator.step("its gateway answers through the network card", || gateway_answers(&vm))
 }
 
@@ -86,6 +87,14 @@ fn drivers(vm: &Vm) -> anyhow::Result<()> {
             "not shown that {meaning}: no `{pattern}` on the serial line; see {}",
             vm.folder().display()
         );
+    }
+    Ok(())
+}
+
+fn halves(vm: &Vm) -> anyhow::Result<()> {
+    for name in ["data-a", "data-b"] {
+        let written = not_zero_bytes(&vm.disk_file(name)?, DATA_DISK.get())?;
+        ensure!(written > 1 << 20, "only {written} bytes were written to {name}");
     }
     Ok(())
 }

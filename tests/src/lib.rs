@@ -4,6 +4,7 @@ pub mod appliance;
 pub mod bench;
 pub mod boot;
 pub mod faults;
+pub mod first_boot;
 pub mod forwarded;
 pub mod general;
 pub mod hardware;

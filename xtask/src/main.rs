@@ -1,5 +1,6 @@
 //! Every command a person types: `cargo xtask VERB`. A verb is a file; alone, this lists them.
 
+mod answers;
 mod bench;
 mod bundle;
 mod demo;
@@ -9,6 +10,7 @@ mod image;
 mod keys;
 mod lint;
 mod paths;
+mod pictures;
 mod process;
 mod reproduce;
 mod run;
@@ -42,12 +44,16 @@ enum Verb {
     Keys(keys::Arguments),
     /// Write the image to a disk or a file, and prove it
     Flash(flash::Arguments),
+    /// Check a file that sets a box up, and make the disk it is read from
+    Answers(answers::Arguments),
     /// Build the appliance and boot it in QEMU with its console here
     Run(run::Arguments),
     /// Build everything, boot it in QEMU, and play the main story to its end
     Demo(demo::Arguments),
     /// Figures against rivals, in the same run, as ratios
     Bench(bench::Arguments),
+    /// Set a box up at its screen, and photograph each page for the README
+    Pictures(pictures::Arguments),
     /// Build a recipe twice, in other surroundings, and compare every byte
     Reproduce(reproduce::Arguments),
     /// Long campaigns: power cuts at random moments
@@ -77,9 +83,11 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Bundle(arguments) => bundle::run(&arguments),
         Verb::Keys(arguments) => keys::run(&arguments),
         Verb::Flash(arguments) => flash::run(&arguments),
+        Verb::Answers(arguments) => answers::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
+        Verb::Pictures(arguments) => pictures::run(&arguments),
         Verb::Reproduce(arguments) => reproduce::run(&arguments),
         Verb::Torture(arguments) => torture::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),

@@ -9,7 +9,7 @@ use os_image::Builder;
 
 use understudy_tests::narrate::Narrator;
 use understudy_tests::world::Images;
-use understudy_tests::{general, hardware, sbom, update};
+use understudy_tests::{first_boot, general, hardware, sbom, update};
 
 use crate::{demo, keys, lint, paths, process, setup};
 
@@ -41,6 +41,10 @@ enum Part {
     Fallback,
     /// Another appliance than ours: the one in the README
     General,
+    /// A box set up by typing, its first backup, its end, and another that takes its disks over at screen and keyboard
+    FirstBoot,
+    /// Power cuts in each step of set-up
+    SetUpCuts,
     /// The appliance for real machines, on SATA, NVMe and e1000e
     Hardware,
     /// The bill of materials, read by another program
@@ -55,6 +59,8 @@ impl Part {
             Self::Update => update::installation(&update_options("update")?, &Narrator::new()),
             Self::Fallback => update::fallback(&update_options("fallback")?, &Narrator::new()),
             Self::General => alone("general", general::play),
+            Self::FirstBoot => alone("first-boot", first_boot::moved),
+            Self::SetUpCuts => alone("set-up-cuts", first_boot::cuts),
             Self::Hardware => alone("hardware", hardware::play),
             Self::Sbom => alone("sbom", sbom::play),
         }
@@ -103,6 +109,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Part::Update.play()?;
     if arguments.all {
         Part::Fallback.play()?;
+        Part::FirstBoot.play()?;
+        Part::SetUpCuts.play()?;
         Part::Hardware.play()?;
         Part::Sbom.play()?;
     }

@@ -110,7 +110,7 @@ fn matches_follow_one_another() {
     assert!(console.expect("prompt", SOON).is_err());
     machine.write_all(b"box login: ").unwrap();
     console.expect(Pattern::text("box login: "), ENOUGH).unwrap();
-    assert!(console.screen().trim_end().ends_with("box login:"), "{:?}", console.screen());
+    assert!(console.screen().text().ends_with("box login:"), "{}", console.screen());
 }
 
 #[test]
@@ -136,4 +136,32 @@ fn a_panic_or_the_machines_end_is_not_waited_out() {
     drop(machine);
     let said = console.expect("login:", ENOUGH).unwrap_err().to_string();
     assert!(said.contains("and the machine has ended"), "{said}");
+}
+
+#[test]
+fn only_a_terminal_that_is_attended_answers() {
+    let (console, mut machine) = scripted();
+    machine.write_all(b"\x1b[6n?").unwrap();
+    console.expect(Pattern::text("?"), ENOUGH).unwrap();
+    console.attend();
+    machine.write_all(b"\x1b[999;999H\x1b[6n").unwrap();
+    let mut answer = [0; 8];
+    machine.set_read_timeout(Some(ENOUGH)).unwrap();
+    machine.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"\x1b[24;80R");
+}
+
+#[test]
+fn keys_are_sent_as_the_machine_wants_them() {
+    let (console, mut machine) = scripted();
+    console.press(Key::Up).unwrap();
+    machine.write_all(b"\x1b[?1hmenu").unwrap();
+    console.expect("menu", ENOUGH).unwrap();
+    console.press(Key::Up).unwrap();
+    assert!(console.press(Key::CtrlAltDelete).is_err());
+    console.press(Key::Enter).unwrap();
+    let mut sent = [0; 7];
+    machine.set_read_timeout(Some(ENOUGH)).unwrap();
+    machine.read_exact(&mut sent).unwrap();
+    assert_eq!(&sent, b"\x1b[A\x1bOA\r");
 }

@@ -3,6 +3,7 @@
 mod frame;
 mod pattern;
 mod shell;
+mod terminal;
 mod text;
 
 use std::io::{Read, Write};
@@ -16,15 +17,16 @@ pub use pattern::{Match, Pattern};
 pub use shell::{Output, Shell};
 
 use crate::error::last_lines;
+use crate::keyboard::{self, Key};
+use crate::screen::Screen;
 use crate::{Deadline, Error, Result};
+use terminal::Terminal;
 use text::PlainText;
 
 /// How much of a console an error message shows.
 const LINES_SHOWN: usize = 25;
-/// The size of the terminal that [`Console::screen`] shows, rows and columns.
-const SCREEN: (u16, u16) = (24, 80);
 /// Linux's last words: nothing more will come, so nobody should wait out a deadline.
-const PANIC: &str = "Kernel panic - not syncing";
+pub(crate) const PANIC: &str = "Kernel panic - not syncing";
 
 /// A console of a running machine. Clones are the same console.
 #[derive(Clone)]
@@ -45,16 +47,35 @@ struct Seen {
     text: String,
     /// Everything before this was matched, or skipped over by a match.
     cursor: usize,
-    screen: vt100::Parser,
+    terminal: Terminal,
+    /// Whether a person's terminal is there, which answers when the machine asks it something.
+    attended: bool,
+    /// How many pieces have come, to tell whether there is anything new.
+    pieces: u64,
     ended: bool,
+}
+
+/// What the terminal at a console shows.
+pub(crate) struct Shown {
+    pub(crate) screen: Screen,
+    /// Which state this is, for [`Console::shown_after`].
+    pub(crate) pieces: u64,
+    /// Whether nothing more can come.
+    pub(crate) ended: bool,
 }
 
 impl Console {
     /// Starts to read; QEMU itself writes `log`, unaltered.
     pub(crate) fn open(place: String, stream: UnixStream, log: PathBuf) -> Result<Console> {
         let writer = stream.try_clone().map_err(Error::io(format!("open the console {place}")))?;
-        let screen = vt100::Parser::new(SCREEN.0, SCREEN.1, 0);
-        let seen = Seen { text: String::new(), cursor: 0, screen, ended: false };
+        let seen = Seen {
+            text: String::new(),
+            cursor: 0,
+            terminal: Terminal::new(),
+            attended: false,
+            pieces: 0,
+            ended: false,
+        };
         let inner = Arc::new(Inner {
             place,
             log,
@@ -108,9 +129,37 @@ impl Console {
         Shell::begin(self.clone(), deadline.into())
     }
 
+    /// Presses a key on a terminal (VT220, xterm).
+    pub fn press(&self, key: Key) -> Result<()> {
+        let application_cursor = self.inner.seen().terminal.application_cursor();
+        self.send(&keyboard::terminal::bytes(key, application_cursor)?)
+    }
+
     /// What a person would see now on a terminal of 80 x 24.
-    pub fn screen(&self) -> String {
-        self.inner.seen().screen.screen().contents()
+    pub fn screen(&self) -> Screen {
+        self.shown().screen
+    }
+
+    /// From now on the machine has an answer when it asks its terminal how large it is, or what. Without this it has
+    /// none, as on a line that nothing is plugged in to: what a test types is then all that it gets.
+    pub(crate) fn attend(&self) {
+        self.inner.seen().attended = true;
+    }
+
+    pub(crate) fn shown(&self) -> Shown {
+        self.inner.seen().shown()
+    }
+
+    /// What it shows once something came after this state, or at the deadline.
+    pub(crate) fn shown_after(&self, pieces: u64, deadline: Deadline) -> Shown {
+        let waiting = |seen: &mut Seen| seen.pieces == pieces && !seen.ended;
+        let woken = self.inner.more.wait_timeout_while(self.inner.seen(), deadline.remaining(), waiting);
+        woken.unwrap_or_else(|poisoned| poisoned.into_inner()).0.shown()
+    }
+
+    /// Machine and console, for messages.
+    pub(crate) fn place(&self) -> &str {
+        &self.inner.place
     }
 
     /// Everything it has shown since the machine was launched, without escape sequences.
@@ -181,6 +230,12 @@ impl Inner {
     }
 }
 
+impl Seen {
+    fn shown(&self) -> Shown {
+        Shown { screen: self.terminal.screen(), pieces: self.pieces, ended: self.ended }
+    }
+}
+
 /// Reads until QEMU is gone.
 fn read(mut stream: UnixStream, inner: &Inner) {
     let mut plain = PlainText::default();
@@ -193,11 +248,19 @@ fn read(mut stream: UnixStream, inner: &Inner) {
         };
         let mut seen = inner.seen();
         seen.text.push_str(&plain.feed(&chunk[..count]));
-        seen.screen.process(&chunk[..count]);
+        let answers = seen.terminal.feed(&chunk[..count]);
+        seen.pieces += 1;
         seen.ended = count == 0;
+        let answers = if seen.attended { answers } else { String::new() };
+        drop(seen);
         inner.more.notify_all();
         if count == 0 {
             return;
+        }
+        if !answers.is_empty() {
+            let mut writer = inner.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            // Where nobody listens any more, the next read says so.
+            let _ = writer.write_all(answers.as_bytes());
         }
     }
 }

@@ -27,7 +27,7 @@ impl Pattern {
     }
 
     /// Ready to search; an error where the expression is none.
-    pub(super) fn finder(&self) -> Result<Finder> {
+    pub(crate) fn finder(&self) -> Result<Finder> {
         let expression = match self {
             Pattern::Expression(expression) => expression.clone(),
             Pattern::Text(text) => regex::escape(text),
@@ -55,11 +55,11 @@ impl Match {
 }
 
 /// A pattern that can be searched for.
-pub(super) struct Finder(Regex);
+pub(crate) struct Finder(Regex);
 
 impl Finder {
     /// The first match, and where it ends.
-    pub(super) fn find(&self, haystack: &str) -> Option<(Match, usize)> {
+    pub(crate) fn find(&self, haystack: &str) -> Option<(Match, usize)> {
         let captures = self.0.captures(haystack)?;
         let whole = captures.get(0)?;
         let group = |group: Option<regex::Match>| group.map_or("", |found| found.as_str()).to_owned();

@@ -76,7 +76,7 @@ impl PlainText {
 }
 
 /// Text, and the bytes at the end that may still become a character.
-fn decoded(bytes: Vec<u8>) -> (String, Vec<u8>) {
+pub(super) fn decoded(bytes: Vec<u8>) -> (String, Vec<u8>) {
     let mut text = String::with_capacity(bytes.len());
     let mut chunks = bytes.utf8_chunks().peekable();
     while let Some(chunk) = chunks.next() {

@@ -10,8 +10,8 @@ use crate::{Error, Result};
 /// Room for tables and folders, and the least that mkfs.vfat makes sense of.
 const SLACK: u64 = 1 << 20;
 
-/// Writes a FAT image with `files` to `image`.
-pub(super) fn write_fat(image: &Path, label: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
+/// Writes a FAT image with `files` (name, with folders separated by `/`, and contents) to the file `image`. Needs mkfs.vfat and mtools.
+pub fn write_fat(image: &Path, label: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
     if label.is_empty() || label.len() > 11 || !label.is_ascii() {
         return Err(Error::Asked(format!(
             "`{label}` cannot be the label of a FAT disk; take 1 to 11 ASCII characters"

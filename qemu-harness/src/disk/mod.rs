@@ -5,6 +5,7 @@ mod prepared;
 
 use std::path::{Path, PathBuf};
 
+pub use files::write_fat;
 pub(crate) use prepared::{Format, PreparedDisk, absolute};
 
 use crate::Bytes;
@@ -136,6 +137,11 @@ impl Disk {
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
+    }
+
+    /// Its name where it is the disk in this place.
+    pub(crate) fn name_at(&self, index: usize) -> String {
+        self.name.clone().unwrap_or_else(|| format!("disk{index}"))
     }
 
     fn from_source(source: Source) -> Self {

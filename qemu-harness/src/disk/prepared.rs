@@ -50,7 +50,7 @@ pub(crate) struct PreparedDisk {
 impl PreparedDisk {
     /// Makes the files of `disk` in `folder`.
     pub(crate) fn make(disk: &Disk, index: usize, folder: &Path) -> Result<PreparedDisk> {
-        let name = disk.name.clone().unwrap_or_else(|| format!("disk{index}"));
+        let name = disk.name_at(index);
         // QEMU allows 31 characters in a node name, of which snapshots need some.
         if name.is_empty() || name.len() > 20 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         {
@@ -72,7 +72,7 @@ impl PreparedDisk {
             Source::Overlay { base, size } => {
                 let base = absolute(base)?;
                 let size = size.map_or_else(|| virtual_size(&base), Ok)?;
-                let file = folder.join(format!("{name}.qcow2"));
+                let file = unused(folder.join(format!("{name}.qcow2")))?;
                 create_overlay(&file, &base, Format::of(&base)?, size)?;
                 (file, Format::Qcow2, size)
             }
@@ -82,7 +82,7 @@ impl PreparedDisk {
                         "disk {name} cannot have {size}; take a multiple of 512 bytes"
                     )));
                 }
-                let file = folder.join(format!("{name}.raw"));
+                let file = unused(folder.join(format!("{name}.raw")))?;
                 let doing = format!("create the disk {} of {size}", file.display());
                 File::create(&file).and_then(|file| file.set_len(size.get())).map_err(Error::io(doing))?;
                 (file, Format::Raw, *size)
@@ -93,7 +93,7 @@ impl PreparedDisk {
                 (file, format, size)
             }
             Source::Files { label, files } => {
-                let file = folder.join(format!("{name}.fat"));
+                let file = unused(folder.join(format!("{name}.fat")))?;
                 files::write_fat(&file, label, files)?;
                 let size = virtual_size(&file)?;
                 (file, Format::Raw, size)
@@ -118,6 +118,19 @@ impl PreparedDisk {
         }
     }
 
+    /// All nodes that snapshots may have left, the newest first.
+    pub(crate) fn nodes(&self) -> Vec<String> {
+        (0..=self.snapshots)
+            .rev()
+            .map(|snapshots| PreparedDisk { snapshots, ..self.clone() }.node())
+            .collect()
+    }
+
+    /// QEMU's name of the device that the guest sees.
+    pub(crate) fn device_id(&self) -> String {
+        format!("{}-device", self.name)
+    }
+
     /// The `-blockdev` and `blockdev-add` description of the active image.
     pub(crate) fn blockdev(&self) -> Value {
         let cache = json!({
@@ -138,7 +151,7 @@ impl PreparedDisk {
     pub(crate) fn device(&self, place: usize, boots: bool) -> Value {
         let mut device = json!({
             "driver": self.options.bus.device(),
-            "id": format!("{}-device", self.name),
+            "id": self.device_id(),
             "drive": self.node(),
         });
         if self.options.bus == Bus::Sata {
@@ -163,9 +176,23 @@ impl PreparedDisk {
     /// The next active image, an overlay over the present one, with its file made.
     pub(crate) fn next_overlay(&self, folder: &Path) -> Result<PreparedDisk> {
         let snapshots = self.snapshots + 1;
-        let file = folder.join(format!("{}.{snapshots}.qcow2", self.name));
+        // A stick of this name that was pulled out may have left files of its own snapshots.
+        let mut files = (snapshots..).map(|number| folder.join(format!("{}.{number}.qcow2", self.name)));
+        let free = files.find(|file| !file.exists());
+        let file = free.ok_or_else(|| Error::Asked(format!("disk {} has too many snapshots", self.name)))?;
         create_overlay(&file, &self.file, self.format, self.size)?;
         Ok(PreparedDisk { file, format: Format::Qcow2, snapshots, ..self.clone() })
+    }
+}
+
+/// A file that is not there yet: in a machine's folder, only that of a disk that was plugged in before can be.
+fn unused(file: PathBuf) -> Result<PathBuf> {
+    match file.exists() {
+        false => Ok(file),
+        true => Err(Error::Asked(format!(
+            "{} is the file of an earlier disk; take another name, or `Disk::file` to plug that one in again",
+            file.display()
+        ))),
     }
 }
 
@@ -260,6 +287,15 @@ mod tests {
         let read_only = Disk::blank(Bytes::mib(1)).read_only().on(Bus::Sata);
         assert!(refused(read_only).contains("take another bus"));
         assert!(refused(Disk::overlay_of("/no/such/image")).contains("/no/such/image"));
+    }
+
+    #[test]
+    fn the_file_of_a_disk_that_was_there_before_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let stick = Disk::blank(Bytes::mib(1)).named("stick");
+        PreparedDisk::make(&stick, 0, folder.path()).unwrap();
+        let said = PreparedDisk::make(&stick, 0, folder.path()).unwrap_err().to_string();
+        assert!(said.contains("stick.raw is the file of an earlier disk; take another name"), "{said}");
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Network {
     }
 
     /// Pulls a machine's cable: nothing passes in either direction until [`Network::restore`]. The guest's card still
-    /// shows a link, as with a switch that died.
+    /// shows a link, as with a switch that died; where it is to see the link go, see [`crate::Vm::unplug_cable`].
     pub fn cut(&self, machine: impl AsRef<str>) -> Result<()> {
         self.set_cut(machine.as_ref(), true)
     }

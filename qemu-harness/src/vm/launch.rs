@@ -43,11 +43,11 @@ impl Vm {
         }
         let mut disks: Vec<PreparedDisk> = Vec::new();
         for (index, disk) in spec.disks.iter().enumerate() {
-            let disk = PreparedDisk::make(disk, index, &folder)?;
-            if disks.iter().any(|other| other.name == disk.name) {
-                return Err(Error::Asked(format!("{} has two disks named {}", spec.name, disk.name)));
+            let name = disk.name_at(index);
+            if disks.iter().any(|other| other.name == name) {
+                return Err(Error::Asked(format!("{} has two disks named {name}", spec.name)));
             }
-            disks.push(disk);
+            disks.push(PreparedDisk::make(disk, index, &folder)?);
         }
         let running = start(&spec, &folder, &disks)?;
         Ok(Vm { spec, folder, disks: Mutex::new(disks), running })

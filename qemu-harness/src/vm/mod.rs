@@ -1,9 +1,11 @@
 //! A machine that was launched.
 
+mod fingers;
 mod launch;
 mod log;
+mod plug;
 mod power;
-mod screenshot;
+pub(crate) mod screenshot;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -98,21 +100,24 @@ impl Vm {
 
     /// Waits for an event of QEMU, which may have come before.
     pub fn wait_event(&self, name: &str, deadline: impl Into<Deadline>) -> Result<qmp::Event> {
-        let deadline = deadline.into();
+        self.wait_event_where(&format!("event {name}"), deadline.into(), |event| event.name == name)
+    }
+
+    fn wait_event_where(
+        &self,
+        waiting_for: &str,
+        deadline: Deadline,
+        wanted: impl Fn(&qmp::Event) -> bool,
+    ) -> Result<qmp::Event> {
         loop {
             // In turns, so that other threads can give commands meanwhile.
             let turn = deadline.at_most(EVENT_TURN);
-            match self.running.client().wait_event(name, turn.instant()) {
+            match self.running.client().wait_event_where(waiting_for, turn.instant(), &wanted) {
                 Err(error) if error.is_timeout() && !deadline.passed() => {}
                 Err(error) if error.is_timeout() => {
-                    return Err(Error::late(
-                        self.name(),
-                        &format!("event {name}"),
-                        deadline,
-                        self.look_here(),
-                    ));
+                    return Err(Error::late(self.name(), waiting_for, deadline, self.look_here()));
                 }
-                Err(error) => return Err(self.qmp_error(error, &format!("event {name}"))),
+                Err(error) => return Err(self.qmp_error(error, waiting_for)),
                 Ok(event) => return Ok(event),
             }
         }

@@ -8,6 +8,7 @@
 pub mod drivers;
 pub mod error;
 pub mod iscsi;
+pub mod maintenance;
 pub mod rauc;
 pub mod scheduler;
 pub mod settings;

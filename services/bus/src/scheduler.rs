@@ -1,5 +1,6 @@
-//! `org.understudy.Scheduler1`: the brain. [`Scheduler`] is for people (cli, setup-wizard); [`Agents`] is for the gateway
-//! alone, which passes on what paired agents ask.
+//! `org.understudy.Scheduler1`: the brain. [`Scheduler`] is for people (cli, setup-wizard; a console that only shows may call
+//! [`Scheduler::overview`] and [`Scheduler::new_pairing_code`] and hear the signals); [`Agents`] is for the gateway alone, which passes
+//! on what paired agents ask.
 
 #![allow(missing_docs, reason = "the types the proxy macro makes for signals carry none")]
 
@@ -33,6 +34,51 @@ pub struct Machine {
     pub due: u64,
     /// The running job; empty if none.
     pub job: String,
+}
+
+/// A machine at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct MachineOverview {
+    /// Machine id.
+    pub machine: String,
+    /// Host name.
+    pub name: String,
+    /// It is paired, has a timetable and a recovery point, and its last backup that ended did not fail.
+    pub protected: bool,
+    /// When its newest recovery point was taken, seconds since 1970-01-01 UTC; 0 if it has none.
+    pub backed_up: u64,
+    /// When its timetable is due next, seconds since 1970-01-01 UTC; 0 if never.
+    pub due: u64,
+    /// What, why, what next, where its last backup that ended failed; empty otherwise.
+    pub failure: String,
+    /// The running job; empty if none.
+    pub job: String,
+    /// The step the job is in, see [`Job::step`]; empty if none runs.
+    pub step: String,
+    /// How much of what is to be sent has been sent, from 0 to 100; 100 while it is being checked, 0 if no job runs.
+    pub percent: u8,
+}
+
+/// What became of [`Scheduler::rebuild_catalogue`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct Rebuilt {
+    /// Machines in the new catalogue.
+    pub machines: u32,
+    /// Recovery points in it.
+    pub points: u32,
+    /// What is on the pool and could not be read, so that it is not in the catalogue.
+    pub unreadable: Vec<Unreadable>,
+    /// The file that holds the catalogue as it was before.
+    pub kept: String,
+}
+
+/// Something on the pool that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct Unreadable {
+    /// `machine ID` or `recovery point ID`.
+    pub what: String,
+    /// Why, and what next.
+    pub why: String,
 }
 
 /// A run of a backup.
@@ -112,7 +158,8 @@ pub struct StandIn {
     pub network: String,
     /// `disaster`, `test` or `verify`.
     pub why: String,
-    /// `cloning`, `inspecting`, `starting`, `running`, `stopping`, `stopped` or `failed`.
+    /// `cloning`, `inspecting`, `starting`, `running`, `stopping`, `stopped` or `failed`; or `kept`: its disks were found on the pool when
+    /// the catalogue was made from it, nothing else is known of it, and its texts are empty.
     pub state: String,
     /// What, why, what next, where it failed; empty otherwise.
     pub message: String,
@@ -134,8 +181,21 @@ pub trait Scheduler {
     /// A new one-time pairing code and when it expires (seconds since 1970-01-01 UTC).
     fn new_pairing_code(&self) -> Result<(String, u64)>;
 
+    /// The same for a code that does not make a new machine: whoever uses it is this machine from then on, with its volumes and recovery
+    /// points, and the agent that was it before is shut out. Its next backup compares. `Busy` while the machine is backed up.
+    fn new_pairing_code_for(&self, machine: &str) -> Result<(String, u64)>;
+
     /// All machines.
     fn machines(&self) -> Result<Vec<Machine>>;
+
+    /// All machines at a glance, by name.
+    fn overview(&self) -> Result<Vec<MachineOverview>>;
+
+    /// Makes the catalogue anew from what is on the pool, and keeps the old one's file. Its machines, timetables and recovery points are the
+    /// same afterwards; the history of jobs and stand-ins, which is not on the pool, begins anew. `Busy` while a job runs or a stand-in
+    /// has its disks; `NotReady` without a pool; `Corrupt` if something that the old one knows and the pool has could not be read, so
+    /// that the new one would know less.
+    fn rebuild_catalogue(&self) -> Result<Rebuilt>;
 
     /// Sets a machine's timetable: a cron expression of six fields, seconds first, in an IANA time zone. Empty removes it.
     fn set_timetable(&self, machine: &str, timetable: &str, time_zone: &str) -> Result<()>;
@@ -166,6 +226,10 @@ pub trait Scheduler {
 
     /// A stand-in's screen as a PNG, in a memfd.
     fn screenshot(&self, vm: &str) -> Result<OwnedFd>;
+
+    /// A machine is new, or its name, what it told of itself, or its timetable changed; or all of that, when the catalogue was made anew.
+    #[zbus(signal)]
+    fn machines_changed(&self) -> zbus::Result<()>;
 
     /// Something about a job changed.
     #[zbus(signal)]

@@ -33,8 +33,8 @@ struct Args {
 enum Verb {
     /// Show how the box is set up, its machines, and what runs now
     Status,
-    /// Make a one-time code that pairs a new machine with this box
-    Pair,
+    /// Make a one-time code that pairs a machine with this box
+    Pair(verbs::pair::Pair),
     /// List the protected machines
     Machines,
     /// Set, show or remove the times at which a machine is backed up
@@ -54,12 +54,18 @@ enum Verb {
     /// Stop a virtual machine, reach its console, or see its screen
     #[command(subcommand)]
     Vm(verbs::vm::Vm),
+    /// Make what the box knows of machines and recovery points anew from the pool
+    #[command(subcommand)]
+    Catalog(verbs::catalog::Catalog),
     /// Install a new version of the box's system beside the running one
     Update(verbs::update::Update),
     /// Start the version before the running one again
     Rollback(verbs::update::Rollback),
     /// Show both versions the box holds, and which starts next
     Slots,
+    /// Show or end support mode
+    #[command(subcommand)]
+    Support(verbs::support::Support),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -79,7 +85,7 @@ async fn run(verb: Verb, output: &Output) -> anyhow::Result<()> {
     let link = Link::new().await?;
     match verb {
         Verb::Status => verbs::status::run(&link, output).await,
-        Verb::Pair => verbs::pair::run(&link, output).await,
+        Verb::Pair(verb) => verb.run(&link, output).await,
         Verb::Machines => verbs::machines::run(&link, output).await,
         Verb::Timetable(verb) => verb.run(&link, output).await,
         Verb::Backup(verb) => verb.run(&link, output).await,
@@ -88,9 +94,11 @@ async fn run(verb: Verb, output: &Output) -> anyhow::Result<()> {
         Verb::Failover(verb) => verb.run(&link, output).await,
         Verb::Vms => verbs::vms::run(&link, output).await,
         Verb::Vm(verb) => verb.run(&link, output).await,
+        Verb::Catalog(verb) => verb.run(&link, output).await,
         Verb::Update(verb) => verb.run(&link, output).await,
         Verb::Rollback(verb) => verb.run(&link, output).await,
         Verb::Slots => verbs::update::slots(&link, output).await,
+        Verb::Support(verb) => verb.run(&link, output).await,
     }
 }
 

@@ -11,12 +11,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use understudy_bus::settings::SettingsProxy;
 use understudy_bus::systemd::ManagerProxy;
-use understudy_bus::{drivers, iscsi, scheduler, settings, vms, zfs};
+use understudy_bus::{drivers, iscsi, maintenance, scheduler, settings, vms, zfs};
 use zbus::Connection;
 use zbus::fdo::DBusProxy;
 
 /// Names that our services own.
-const NAMES: [&str; 6] = [zfs::NAME, iscsi::NAME, scheduler::NAME, vms::NAME, drivers::NAME, settings::NAME];
+const NAMES: [&str; 7] =
+    [zfs::NAME, iscsi::NAME, scheduler::NAME, vms::NAME, drivers::NAME, settings::NAME, maintenance::NAME];
 
 /// This service, as systemd knows it.
 const OURSELVES: &str = "understudy-health.service";

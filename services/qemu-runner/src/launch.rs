@@ -111,32 +111,42 @@ async fn hand_over(
     let listener =
         tokio::net::UnixListener::bind(&path).map_err(Error::io(format!("listen on {}", path.display())))?;
     units.start(machine.id).await?;
-    let doing = "hand QEMU its order";
+    hand(&listener, &path, order, fds).await?;
+    std::fs::remove_file(&path).map_err(Error::io(format!("remove {}", path.display())))
+}
+
+/// Waits until systemd connects a unit's standard input to the socket at `path`, and hands the unit's program its order.
+pub async fn hand(
+    listener: &tokio::net::UnixListener,
+    path: &Path,
+    order: Order,
+    fds: Vec<OwnedFd>,
+) -> Result<()> {
+    let doing = format!("hand {} its order", order.program);
     let (socket, _) = timeout(HAND_OVER, listener.accept())
         .await
         .map_err(|_| Error::TimedOut {
-            what: "the call of understudy-qemu",
+            what: "the call for an order",
             seconds: HAND_OVER.as_secs(),
             said: String::new(),
         })?
-        .map_err(Error::io(doing))?;
-    let uid = socket.peer_cred().map_err(Error::io(doing))?.uid();
+        .map_err(Error::io(&doing))?;
+    let uid = socket.peer_cred().map_err(Error::io(&doing))?.uid();
     // systemd connects as root; a test's plain process as the test.
     if uid != 0 && uid != nix::unistd::geteuid().as_raw() {
         return Err(Error::Stranger { uid, socket: path.display().to_string() });
     }
-    let socket = socket.into_std().map_err(Error::io(doing))?;
-    socket.set_nonblocking(false).map_err(Error::io(doing))?;
-    socket.set_write_timeout(Some(HAND_OVER)).map_err(Error::io(doing))?;
-    // Once sent, the descriptors are on their way by themselves; ours are closed, so that QEMU's end is their end.
+    let socket = socket.into_std().map_err(Error::io(&doing))?;
+    socket.set_nonblocking(false).map_err(Error::io(&doing))?;
+    socket.set_write_timeout(Some(HAND_OVER)).map_err(Error::io(&doing))?;
+    // Once sent, the descriptors are on their way by themselves; ours are closed, so that the program's end is their end.
     tokio::task::spawn_blocking(move || {
         let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
         order.send(&socket, &borrowed)
     })
     .await
-    .map_err(|error| Error::io(doing)(std::io::Error::other(error)))?
-    .map_err(Error::io(doing))?;
-    std::fs::remove_file(&path).map_err(Error::io(format!("remove {}", path.display())))
+    .map_err(|error| Error::io(&doing)(std::io::Error::other(error)))?
+    .map_err(Error::io(&doing))
 }
 
 fn listen(place: &Place, name: &str) -> Result<OwnedFd> {

@@ -42,48 +42,65 @@ impl Systemd {
     fn unit(&self, id: VmId) -> String {
         format!("{}@{id}.service", self.prefix)
     }
+}
 
-    /// Has systemd start or stop a unit and waits for it to have done so.
-    async fn run(&self, verb: &'static str, unit: String) -> Result<()> {
-        let failed = |reason: String| Error::Unit { verb, unit: unit.clone(), reason };
-        // Before the call: the job may be done when its answer comes.
-        let mut removed =
-            self.manager.receive_job_removed().await.map_err(|error| failed(error.to_string()))?;
-        let called = match verb {
-            "start" => self.manager.start_unit(&unit, "fail").await,
-            _ => self.manager.stop_unit(&unit, "replace").await,
-        };
-        let job = match called {
-            Ok(job) => job,
-            Err(zbus::Error::MethodError(name, _, _))
-                if verb == "stop" && name.as_str() == "org.freedesktop.systemd1.NoSuchUnit" =>
-            {
-                return Ok(());
+/// What systemd is to do with a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Start it, unless something contradicts.
+    Start,
+    /// Start it, and give up what contradicts.
+    StartInstead,
+    /// Stop it, if it runs.
+    Stop,
+}
+
+/// Has systemd start or stop a unit and waits for it to have done so. `manager` must be subscribed.
+pub async fn change_unit(
+    manager: &ManagerProxy<'_>,
+    change: Change,
+    unit: &str,
+    deadline: Duration,
+) -> Result<()> {
+    let verb = if change == Change::Stop { "stop" } else { "start" };
+    let failed = |reason: String| Error::Unit { verb, unit: unit.to_owned(), reason };
+    // Before the call: the job may be done when its answer comes.
+    let mut removed = manager.receive_job_removed().await.map_err(|error| failed(error.to_string()))?;
+    let called = match change {
+        Change::Start => manager.start_unit(unit, "fail").await,
+        Change::StartInstead => manager.start_unit(unit, "replace").await,
+        Change::Stop => manager.stop_unit(unit, "replace").await,
+    };
+    let job = match called {
+        Ok(job) => job,
+        Err(zbus::Error::MethodError(name, _, _))
+            if change == Change::Stop && name.as_str() == "org.freedesktop.systemd1.NoSuchUnit" =>
+        {
+            return Ok(());
+        }
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    let done = async {
+        while let Some(signal) = removed.next().await {
+            let args = signal.args().map_err(|error| failed(error.to_string()))?;
+            if args.job == job {
+                return if args.result == "done" { Ok(()) } else { Err(failed(args.result.clone())) };
             }
-            Err(error) => return Err(failed(error.to_string())),
-        };
-        let done = async {
-            while let Some(signal) = removed.next().await {
-                let args = signal.args().map_err(|error| failed(error.to_string()))?;
-                if args.job == job {
-                    return if args.result == "done" { Ok(()) } else { Err(failed(args.result.clone())) };
-                }
-            }
-            Err(failed("the bus connection ended".to_owned()))
-        };
-        tokio::time::timeout(DEADLINE, done)
-            .await
-            .unwrap_or_else(|_| Err(failed(format!("it took longer than {} s", DEADLINE.as_secs()))))
-    }
+        }
+        Err(failed("the bus connection ended".to_owned()))
+    };
+    tokio::time::timeout(deadline, done)
+        .await
+        .unwrap_or_else(|_| Err(failed(format!("it took longer than {} s", deadline.as_secs()))))
 }
 
 impl Units for Systemd {
     async fn start(&self, id: VmId) -> Result<()> {
-        self.run("start", self.unit(id)).await
+        change_unit(&self.manager, Change::Start, &self.unit(id), DEADLINE).await
     }
 
     async fn stop(&self, id: VmId) -> Result<()> {
-        self.run("stop", self.unit(id)).await
+        change_unit(&self.manager, Change::Stop, &self.unit(id), DEADLINE).await
     }
 
     async fn running(&self) -> Result<Vec<VmId>> {

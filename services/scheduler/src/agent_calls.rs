@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use understudy_bus::error::{Error, Result};
 use understudy_wire::{
@@ -17,22 +16,6 @@ use crate::job::{Live, base_hashes, block_reader};
 use crate::scheduler::{Event, Scheduler, blocking, parse_id};
 
 impl Scheduler {
-    /// Uses a pairing code up and makes the machine; asked again with the same key, gives the same machine.
-    pub(crate) fn register(&self, selector: &str, host_name: &str, key: &str) -> Result<String> {
-        if key.len() != 64 || !key.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(Error::InvalidArgument(format!(
-                "{key:?} is not a SHA-256 in lower-case hexadecimal"
-            )));
-        }
-        if let Some(machine) = self.catalogue.registered(selector, key)? {
-            return Ok(machine.to_string());
-        }
-        self.codes.use_up(selector, Instant::now())?;
-        let machine = self.catalogue.register(selector, host_name, key)?;
-        tracing::info!(%machine, "{host_name} is paired as machine {machine}");
-        Ok(machine.to_string())
-    }
-
     /// The machine, if it is known with this key.
     fn agent(&self, machine: &str, key: &str) -> Result<MachineRow> {
         let row = self.catalogue.machine(parse_id(machine)?)?.filter(|row| row.key == key).ok_or_else(|| {
@@ -92,6 +75,8 @@ impl Scheduler {
                 machine = %row.machine,
                 "{} has told its inventory: {} disks, {}", inventory.host_name, inventory.disks.len(), inventory.os
             );
+            self.hint_at_twin(&row, &inventory)?;
+            self.machines_changed();
         }
         Ok(())
     }

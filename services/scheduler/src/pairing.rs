@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use understudy_bus::error::{Error, Result};
+use understudy_wire::MachineId;
 use understudy_wire::pairing::Code;
 
 /// How long a code can be used.
@@ -17,6 +18,8 @@ struct Entry {
     code: Code,
     made: Instant,
     tries: u32,
+    /// The machine that its user is to be; a new one if none.
+    machine: Option<MachineId>,
 }
 
 /// All codes that can be used.
@@ -24,15 +27,16 @@ struct Entry {
 pub struct Codes(Mutex<HashMap<String, Entry>>);
 
 impl Codes {
-    /// A new code.
-    pub fn make(&self, now: Instant) -> Code {
+    /// A new code, for a new machine or for one there is already.
+    pub fn make(&self, now: Instant, machine: Option<MachineId>) -> Code {
         let mut codes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         codes.retain(|_, entry| now.duration_since(entry.made) < LIFE);
         loop {
             let code = Code::new();
             // The selector is short; one in use must keep meaning its own code.
             if !codes.contains_key(code.selector()) {
-                codes.insert(code.selector().to_owned(), Entry { code: code.clone(), made: now, tries: 0 });
+                let entry = Entry { code: code.clone(), made: now, tries: 0, machine };
+                codes.insert(code.selector().to_owned(), entry);
                 return code;
             }
         }
@@ -52,11 +56,11 @@ impl Codes {
         Ok(entry.code.clone())
     }
 
-    /// Uses a code up.
-    pub fn use_up(&self, selector: &str, now: Instant) -> Result<()> {
+    /// Uses a code up and says which machine it was made for.
+    pub fn use_up(&self, selector: &str, now: Instant) -> Result<Option<MachineId>> {
         let mut codes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         codes.retain(|_, entry| now.duration_since(entry.made) < LIFE);
-        codes.remove(selector).map(|_| ()).ok_or_else(|| unknown(selector))
+        codes.remove(selector).map(|entry| entry.machine).ok_or_else(|| unknown(selector))
     }
 }
 
@@ -74,7 +78,7 @@ mod tests {
     #[test]
     fn a_code_is_used_up_by_one_machine() {
         let (codes, now) = (Codes::default(), Instant::now());
-        let code = codes.make(now);
+        let code = codes.make(now, None);
         assert_eq!(codes.attempt(code.selector(), now).unwrap(), code);
         codes.use_up(code.selector(), now).unwrap();
         assert!(matches!(codes.use_up(code.selector(), now), Err(Error::NotFound(_))));
@@ -82,9 +86,18 @@ mod tests {
     }
 
     #[test]
+    fn a_code_says_whose_it_is_and_says_so_once() {
+        let (codes, now, machine) = (Codes::default(), Instant::now(), MachineId::new());
+        let (one, other) = (codes.make(now, Some(machine)), codes.make(now, None));
+        assert_eq!(codes.use_up(one.selector(), now).unwrap(), Some(machine));
+        assert_eq!(codes.use_up(other.selector(), now).unwrap(), None);
+        assert!(codes.use_up(one.selector(), now).is_err());
+    }
+
+    #[test]
     fn a_code_expires_after_a_quarter_of_an_hour() {
         let (codes, now) = (Codes::default(), Instant::now());
-        let code = codes.make(now);
+        let code = codes.make(now, None);
         codes.attempt(code.selector(), now + LIFE - Duration::from_secs(1)).unwrap();
         assert!(codes.attempt(code.selector(), now + LIFE).is_err());
         assert!(codes.use_up(code.selector(), now + LIFE).is_err());
@@ -93,7 +106,7 @@ mod tests {
     #[test]
     fn a_code_can_be_tried_five_times_and_is_void_after_the_sixth() {
         let (codes, now) = (Codes::default(), Instant::now());
-        let code = codes.make(now);
+        let code = codes.make(now, None);
         for _ in 0..TRIES {
             codes.attempt(code.selector(), now).unwrap();
         }

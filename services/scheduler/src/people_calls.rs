@@ -1,7 +1,6 @@
 //! What people ask, through the cli and later the wizard and the gateway.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use understudy_bus::error::{Error, Result};
 use understudy_bus::scheduler::{Job, Machine, Point};
@@ -9,16 +8,10 @@ use understudy_wire::{JobId, MachineId};
 
 use crate::catalogue::JobRow;
 use crate::clock;
-use crate::pairing::LIFE;
 use crate::scheduler::{Scheduler, parse_id};
 use crate::timetable::Timetable;
 
 impl Scheduler {
-    /// A new pairing code and when it expires.
-    pub(crate) fn new_pairing_code(&self) -> (String, u64) {
-        (self.codes.make(Instant::now()).to_string(), clock::utc() + LIFE.as_secs())
-    }
-
     /// All machines.
     pub(crate) fn list_machines(&self) -> Result<Vec<Machine>> {
         let rows = self.catalogue.machines()?;
@@ -52,6 +45,7 @@ impl Scheduler {
             tracing::info!(machine = %row.machine, "{} is backed up at {timetable} ({zone})", row.name);
         }
         self.timetables_changed.notify_one();
+        self.machines_changed();
         Ok(())
     }
 

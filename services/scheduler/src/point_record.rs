@@ -18,6 +18,9 @@ pub struct PointRecord {
     pub machine: MachineId,
     /// Its host name then.
     pub name: String,
+    /// SHA-256 of the public key of the agent that made the point; empty in points of releases that did not store it.
+    #[serde(default)]
+    pub key: String,
     /// The job that made the point.
     pub job: JobId,
     /// Why it ran.
@@ -53,6 +56,7 @@ impl PointRecord {
             version: VERSION,
             machine: machine.machine,
             name: machine.name.clone(),
+            key: machine.key.clone(),
             job: job.job,
             cause: job.cause.clone(),
             inventory,
@@ -68,19 +72,40 @@ impl PointRecord {
 
     /// Reads a stored record.
     pub fn parse(text: &str) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Version {
-            version: u32,
-        }
-        let unreadable = |error: serde_json::Error| {
-            Error::Corrupt(format!("the recovery point's record cannot be read: {error}"))
-        };
-        let Version { version } = serde_json::from_str(text).map_err(unreadable)?;
-        if version > VERSION {
-            return Err(Error::Failed(format!(
-                "the recovery point's record has version {version}, this release knows versions up to {VERSION}: boot the newer release again"
-            )));
-        }
-        serde_json::from_str(text).map_err(unreadable)
+        crate::record::parse("the recovery point's record", text, VERSION)
+    }
+
+    /// Whether a point with this stored record was made by the agent that has this key: only then can that agent's marks be relative to
+    /// it. In doubt it was not, which costs a comparison: a point of a release that did not store keys is in doubt.
+    pub fn is_by(text: &str, key: &str) -> bool {
+        Self::parse(text).is_ok_and(|record| record.key == key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::point_record;
+
+    #[test]
+    fn a_record_reads_back_and_that_of_a_newer_release_is_refused_with_words() {
+        let record = point_record(MachineId::new(), "mail", "k");
+        let text = record.to_json().unwrap();
+        assert_eq!(PointRecord::parse(&text).unwrap(), record);
+        let error = PointRecord::parse(&text.replacen("\"version\":1", "\"version\":2", 1)).unwrap_err();
+        assert!(error.message().contains("boot the newer release"), "{}", error.message());
+        assert!(matches!(PointRecord::parse("e30="), Err(Error::Corrupt(_))));
+    }
+
+    #[test]
+    fn a_point_is_an_agents_only_if_its_record_says_so() {
+        let record = point_record(MachineId::new(), "mail", "k");
+        let text = record.to_json().unwrap();
+        assert!(PointRecord::is_by(&text, "k"));
+        assert!(!PointRecord::is_by(&text, "other"));
+        assert!(!PointRecord::is_by("", "k"));
+        let old = text.replacen("\"key\":\"k\",", "", 1);
+        assert!(PointRecord::parse(&old).is_ok(), "{old}");
+        assert!(!PointRecord::is_by(&old, "k"));
     }
 }

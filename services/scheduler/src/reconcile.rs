@@ -1,15 +1,15 @@
 //! After a start of the service: compares the catalogue with what the pool and the kernel really have.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use understudy_bus::error::Result;
-use understudy_bus::zfs::Point;
 use understudy_wire::JobId;
 
 use crate::engines::is_away;
-use crate::point_record::PointRecord;
+use crate::pool_contents::{self, Contents};
+use crate::record_keeper;
 use crate::scheduler::Scheduler;
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -53,36 +53,58 @@ async fn storage(scheduler: &Arc<Scheduler>) -> Result<()> {
         }
     }
 
-    let on_pool = engines.zfs.points("").await?;
-    let known: HashMap<String, bool> =
-        scheduler.catalogue.all_points()?.iter().map(|row| (row.point.to_string(), true)).collect();
-    for point in on_pool.iter().filter(|point| !known.contains_key(&point.point)) {
-        if let Err(error) = adopt(scheduler, point) {
-            tracing::error!(
-                machine = point.machine,
-                "recovery point {} is on the pool but cannot be taken into the catalogue: {}",
-                point.point,
-                error.message()
-            );
-        }
+    let raw = pool_contents::read(engines).await?;
+    let contents = Contents::gather(&raw);
+    for unreadable in &contents.unreadable {
+        tracing::error!(
+            "{} is on the pool but cannot be taken into the catalogue: {}",
+            unreadable.what,
+            unreadable.why
+        );
     }
-    let on_pool: HashSet<&str> = on_pool.iter().map(|point| point.point.as_str()).collect();
+    let was_empty = scheduler.catalogue.is_empty()?;
+    if knows_less_than(scheduler, &contents)? {
+        // Before the catalogue is filled: after a power cut in between, it still knows less and this is done again.
+        let clones = engines.zfs.clones().await?;
+        let known = scheduler.catalogue.stand_ins()?;
+        let known: HashSet<String> = known.into_iter().map(|row| row.vm.to_string()).collect();
+        scheduler.kept.add(clones.into_iter().filter(|vm| !known.contains(vm)))?;
+    }
+    let taken = scheduler.catalogue.take_in(&contents)?;
+    if was_empty && taken.machines > 0 {
+        tracing::warn!(
+            "the catalogue was empty and has been made from the pool: {} machines, {} recovery points. If the pool comes from another box, its agents do not know this one: pair each again with a code of `understudy pair --as MACHINE`",
+            taken.machines,
+            taken.points
+        );
+    } else if taken.machines + taken.points > 0 {
+        tracing::warn!(
+            "{} machines and {} recovery points were found on the pool and taken into the catalogue",
+            taken.machines,
+            taken.points
+        );
+    }
+    let on_pool: HashSet<&str> = raw.points.iter().map(|point| point.point.as_str()).collect();
     for row in scheduler.catalogue.all_points()? {
+        if raw.unlisted.contains_key(&row.machine.to_string()) {
+            continue;
+        }
         let present = on_pool.contains(row.point.to_string().as_str());
         if !present {
             tracing::error!(machine = %row.machine, "recovery point {} is in the catalogue but not on the pool", row.point);
         }
         scheduler.catalogue.set_present(row.point, present)?;
     }
+    *scheduler.records_on_pool.lock().await = record_keeper::found(&raw.records);
+    if taken.machines + taken.points > 0 {
+        scheduler.machines_changed();
+        scheduler.timetables_changed.notify_one();
+    }
     Ok(())
 }
 
-/// Takes a point into the catalogue, and its machine where that is unknown too.
-fn adopt(scheduler: &Scheduler, point: &Point) -> Result<()> {
-    let record = PointRecord::parse(&point.record)?;
-    let inventory = serde_json::to_string(&record.inventory).unwrap_or_default();
-    scheduler.catalogue.adopt_machine(record.machine, &record.name, &inventory)?;
-    scheduler.catalogue.adopt_point(point, &record.job.to_string())?;
-    tracing::warn!(machine = %record.machine, job = %record.job, "recovery point {} was found on the pool", point.point);
-    Ok(())
+/// Whether the pool has machines that the catalogue does not know: it is another box's, or the catalogue was lost.
+fn knows_less_than(scheduler: &Scheduler, contents: &Contents) -> Result<bool> {
+    let known: HashSet<_> = scheduler.catalogue.machines()?.into_iter().map(|row| row.machine).collect();
+    Ok(contents.machines.iter().any(|record| !known.contains(&record.machine)))
 }

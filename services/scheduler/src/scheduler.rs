@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, RwLock, mpsc, watch};
 use understudy_bus::error::{Error, Result};
 use understudy_wire::{JobId, MachineId, VmId};
 
-use crate::catalogue::{Catalogue, MachineRow};
+use crate::catalogue::{self, Catalogue, MachineRow};
 use crate::engines::Engines;
 use crate::job::Live;
 use crate::pairing::Codes;
+use crate::record_keeper::OnPool;
+use crate::stand_in::kept::Kept;
 
 /// How the scheduler is run.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub struct Options {
 /// Something that others want to hear of.
 #[derive(Debug, Clone, Copy)]
 pub enum Event {
+    /// Machines changed.
+    Machines,
     /// A job changed.
     Job(JobId),
     /// A stand-in changed.
@@ -44,6 +48,12 @@ pub struct Scheduler {
     pub(crate) engines: Engines,
     pub(crate) codes: Codes,
     pub(crate) timetables_changed: Notify,
+    /// Held for writing while the catalogue is made anew: what would only be refused meanwhile waits for it.
+    pub(crate) steady: RwLock<()>,
+    /// A machine's record on the pool may be out of date.
+    pub(crate) records_due: Notify,
+    /// Machines' records as the pool has them.
+    pub(crate) records_on_pool: tokio::sync::Mutex<OnPool>,
     /// Why the catalogue has not been compared with what the other services really have; `None` once it has.
     pub(crate) reconciled: watch::Sender<Option<String>>,
     live: Mutex<HashMap<JobId, Arc<Live>>>,
@@ -52,14 +62,17 @@ pub struct Scheduler {
     pub(crate) stand_ins_changed: Notify,
     /// Stand-ins of this run of the service; ended ones of earlier runs are not shown.
     pub(crate) shown: Mutex<HashSet<VmId>>,
+    /// Disks of stand-ins that the catalogue knows nothing of.
+    pub(crate) kept: Kept,
     events: mpsc::UnboundedSender<Event>,
 }
 
 impl Scheduler {
     /// Opens the catalogue, serves both interfaces, and sets to work. The name is taken by the caller, when all this stands.
     pub async fn start(connection: zbus::Connection, options: Options) -> anyhow::Result<Arc<Self>> {
-        let catalogue = Catalogue::open(&options.state.join("catalogue.sqlite"))
+        let catalogue = catalogue::open(&options.state)
             .with_context(|| format!("cannot open the catalogue in {}", options.state.display()))?;
+        let kept = Kept::open(&options.state)?;
         let engines = Engines::new(&connection, options.service_patience).await?;
         let (events, heard) = mpsc::unbounded_channel();
         let scheduler = Arc::new(Self {
@@ -68,16 +81,21 @@ impl Scheduler {
             engines,
             codes: Codes::default(),
             timetables_changed: Notify::new(),
+            steady: RwLock::default(),
+            records_due: Notify::new(),
+            records_on_pool: tokio::sync::Mutex::default(),
             reconciled: watch::Sender::new(Some("the scheduler has only just started".to_owned())),
             live: Mutex::default(),
             seen: Mutex::default(),
             stand_ins_changed: Notify::new(),
             shown: Mutex::default(),
+            kept,
             events,
         });
         crate::dbus::serve(&connection, &scheduler, heard).await.context("cannot serve on the bus")?;
         scheduler.resume_jobs().context("cannot read the jobs in the catalogue")?;
         tokio::spawn(crate::reconcile::run(scheduler.clone()));
+        tokio::spawn(crate::record_keeper::run(scheduler.clone()));
         tokio::spawn(crate::timekeeper::run(scheduler.clone()));
         tokio::spawn(crate::stand_in::watch::run(scheduler.clone()));
         Ok(scheduler)

@@ -17,6 +17,8 @@ pub async fn run(scheduler: Arc<Scheduler>) {
         Err(error) => return tracing::error!("no timetable can be kept: cannot make a timer: {error}"),
     };
     loop {
+        // What is due while the catalogue is made anew starts after it, instead of being refused.
+        let steady = scheduler.steady.read().await;
         let next = match scheduler.catalogue.timetables() {
             Ok(all) => all.iter().filter_map(|machine| look_at(&scheduler, machine)).min(),
             Err(error) => {
@@ -25,6 +27,7 @@ pub async fn run(scheduler: Arc<Scheduler>) {
                 Some(clock::utc() + 60)
             }
         };
+        drop(steady);
         tokio::select! {
             rung = alarm.wait_until(next) => if let Err(error) = rung {
                 return tracing::error!("no timetable can be kept: the timer failed: {error}");

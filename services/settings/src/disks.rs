@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use understudy_answers::DiskName;
+
 /// One entry of `/dev/disk/by-id`: its name, and the node it leads to.
 pub type Entry = (String, String);
 
@@ -26,10 +28,10 @@ pub enum Unresolved {
     },
 }
 
-/// Finds the whole disk each of `wanted` means, as a path beneath `/dev/disk/by-id`.
-pub fn resolve(wanted: &[String], entries: &[Entry]) -> Result<Vec<String>, Unresolved> {
+/// Finds the whole disk that `wanted` means, as a path beneath `/dev/disk/by-id`.
+pub fn resolve(wanted: &DiskName, entries: &[Entry]) -> Result<String, Unresolved> {
     let disks: Vec<_> = entries.iter().filter(|(name, _)| !is_partition(name)).collect();
-    wanted.iter().map(|wanted| resolve_one(wanted, &disks)).collect()
+    resolve_one(wanted.as_str(), &disks)
 }
 
 fn is_partition(name: &str) -> bool {
@@ -78,21 +80,21 @@ mod tests {
         .to_vec()
     }
 
-    fn one(wanted: &str) -> Result<Vec<String>, Unresolved> {
-        resolve(&[wanted.to_owned()], &entries())
+    fn one(wanted: &str) -> Result<String, Unresolved> {
+        resolve(&wanted.parse().unwrap(), &entries())
     }
 
     #[test]
     fn a_disk_is_found_by_its_serial_number_or_its_whole_name() {
-        assert_eq!(one("QM0001").unwrap(), ["/dev/disk/by-id/ata-QEMU_HARDDISK_QM0001"]);
-        assert_eq!(one("data-b").unwrap(), ["/dev/disk/by-id/virtio-data-b"]);
-        assert_eq!(one("wwn-0x5000c500a").unwrap(), ["/dev/disk/by-id/wwn-0x5000c500a"]);
+        assert_eq!(one("QM0001").unwrap(), "/dev/disk/by-id/ata-QEMU_HARDDISK_QM0001");
+        assert_eq!(one("data-b").unwrap(), "/dev/disk/by-id/virtio-data-b");
+        assert_eq!(one("wwn-0x5000c500a").unwrap(), "/dev/disk/by-id/wwn-0x5000c500a");
     }
 
     #[test]
     fn a_serial_number_of_two_disks_is_refused_and_a_whole_name_helps() {
         assert!(matches!(one("data-a"), Err(Unresolved::Ambiguous { .. })));
-        assert_eq!(one("virtio-data-a").unwrap(), ["/dev/disk/by-id/virtio-data-a"]);
+        assert_eq!(one("virtio-data-a").unwrap(), "/dev/disk/by-id/virtio-data-a");
     }
 
     #[test]

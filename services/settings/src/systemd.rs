@@ -2,7 +2,7 @@
 
 use understudy_bus::systemd::{ManagerProxy, UnitProxy};
 
-use crate::engine::Services;
+use crate::engine::{Down, Services};
 
 /// What all services of the box are wanted by.
 const TARGET: &str = "understudy.target";
@@ -23,6 +23,16 @@ pub async fn services(connection: &zbus::Connection) -> zbus::Result<Services> {
         }
     }
     Ok(judge(states))
+}
+
+/// Begins to take the whole box down, service by service. The manager's own methods `Reboot` and `PowerOff` would not stop them first
+/// (org.freedesktop.systemd1(5)), and the pool would not be released.
+pub async fn go_down(connection: &zbus::Connection, how: Down) -> zbus::Result<()> {
+    let target = match how {
+        Down::Reboot => "reboot.target",
+        Down::PowerOff => "poweroff.target",
+    };
+    ManagerProxy::new(connection).await?.start_unit(target, "replace-irreversibly").await.map(drop)
 }
 
 fn judge(states: Vec<(String, String)>) -> Services {

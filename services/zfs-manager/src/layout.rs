@@ -1,6 +1,7 @@
 //! What lives where on the pool. Names are ids, never user text, so none can escape its place.
 //!
 //! ```text
+//! POOL/understudy/machines/MACHINE             a machine, with its record as properties
 //! POOL/understudy/machines/MACHINE/DISK        volume of one disk
 //! POOL/understudy/machines/MACHINE/DISK@rp-ID  recovery point
 //! POOL/understudy/vms/VM/DISK                  clone a VM runs on
@@ -71,6 +72,11 @@ pub fn device(dataset: &str) -> String {
     format!("/dev/zvol/{dataset}")
 }
 
+/// Parses `…/machines/MACHINE`; nothing for any other dataset.
+pub fn parse_machine(name: &str) -> Option<MachineId> {
+    name.strip_prefix(MACHINES)?.strip_prefix('/')?.parse().ok()
+}
+
 /// Parses `…/machines/MACHINE/DISK`; nothing for any other dataset.
 pub fn parse_volume(name: &str) -> Option<(MachineId, DiskId)> {
     let (machine, disk) = name.strip_prefix(MACHINES)?.strip_prefix('/')?.split_once('/')?;
@@ -113,6 +119,7 @@ mod tests {
     #[test]
     fn names_read_back_as_what_they_were_made_from() {
         let (m, d, p, v) = (MachineId::new(), DiskId::new(), RecoveryPointId::new(), VmId::new());
+        assert_eq!(parse_machine(&machine(m)), Some(m));
         assert_eq!(parse_volume(&volume(m, d)), Some((m, d)));
         assert_eq!(parse_snapshot(&snapshot(m, d, p)), Some((m, d, p)));
         assert_eq!(parse_vm(&vm(v)), Some(v));
@@ -123,6 +130,7 @@ mod tests {
     fn other_datasets_are_not_ours() {
         let (m, d) = (MachineId::new(), DiskId::new());
         assert_eq!(parse_volume(&machine(m)), None);
+        assert_eq!((parse_machine(MACHINES), parse_machine(&volume(m, d))), (None, None));
         assert_eq!(parse_volume(&format!("{}/x", volume(m, d))), None);
         assert_eq!(parse_snapshot(&format!("{}@daily", volume(m, d))), None);
         assert_eq!(parse_vm(MACHINES), None);

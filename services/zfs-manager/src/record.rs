@@ -23,7 +23,7 @@ pub fn encode(record: &str) -> Result<Vec<(String, String)>> {
     let text = STANDARD.encode(record);
     if text.len() > PART * PARTS {
         return Err(Error::InvalidArgument(format!(
-            "a recovery point's record of {} bytes does not fit on the pool; at most {} do",
+            "a record of {} bytes does not fit on the pool; at most {} do",
             record.len(),
             PART * PARTS / 4 * 3
         )));
@@ -35,9 +35,11 @@ pub fn encode(record: &str) -> Result<Vec<(String, String)>> {
 /// Puts the parts together again.
 pub fn decode<'a>(parts: impl Iterator<Item = &'a str>) -> Result<String> {
     let text: String = parts.collect();
-    STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
-        Error::Corrupt("a recovery point's record on the pool is not base64 of UTF-8".to_owned())
-    })
+    STANDARD
+        .decode(text)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| Error::Corrupt("a record on the pool is not base64 of UTF-8".to_owned()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! stand-in, and an older point beside it.
 
 pub(crate) mod backups;
-mod failover;
+pub(crate) mod failover;
 mod ledger;
 
 use std::path::{Path, PathBuf};
@@ -89,7 +89,7 @@ pub fn boot_both(
     narrator: &Narrator,
     world: &World,
     images: &Images,
-    boot: fn(&World, &Images) -> anyhow::Result<Appliance>,
+    boot: impl FnOnce(&World, &Images) -> anyhow::Result<Appliance>,
 ) -> anyhow::Result<(Appliance, Machine)> {
     narrator.step("boot the appliance and the machine it will protect", || {
         std::thread::scope(|scope| {
@@ -105,7 +105,7 @@ pub(crate) fn raise_the_curtain<'a>(
     narrator: &'a Narrator,
     world: &'a World,
     images: &'a Images,
-    boot: fn(&World, &Images) -> anyhow::Result<Appliance>,
+    boot: impl FnOnce(&World, &Images) -> anyhow::Result<Appliance>,
 ) -> anyhow::Result<Cast<'a>> {
     let (appliance, machine) = boot_both(narrator, world, images, boot)?;
     let report = Report {
@@ -146,11 +146,16 @@ fn acts(cast: &mut Cast<'_>, options: &Options) -> anyhow::Result<()> {
 pub(crate) fn pair(cast: &mut Cast<'_>) -> anyhow::Result<()> {
     let answer = cast.appliance.ask("pair")?;
     let code = text(&answer, "code")?.to_owned();
+    pair_with(cast, &code)
+}
+
+/// The same with a code that the box has given already.
+pub(crate) fn pair_with(cast: &mut Cast<'_>, code: &str) -> anyhow::Result<()> {
     let pair = |code: &str| format!("understudy-agent pair {} {code}", crate::appliance::ADDRESS);
     let wrong = cast.machine.shell.run(&pair("0000-0000-0000"), Duration::from_secs(60))?;
     ensure!(wrong.status != 0, "a wrong pairing code was accepted: {}", wrong.stdout);
-    cast.machine.shell.succeed(&pair(&code), Duration::from_secs(60))?;
-    let again = cast.machine.shell.run(&format!("{} --again", pair(&code)), Duration::from_secs(60))?;
+    cast.machine.shell.succeed(&pair(code), Duration::from_secs(60))?;
+    let again = cast.machine.shell.run(&format!("{} --again", pair(code)), Duration::from_secs(60))?;
     ensure!(again.status != 0, "a used pairing code was accepted a second time: {}", again.stdout);
     let found = cast.appliance.wait_for(
         "inventory of the machine",

@@ -30,6 +30,7 @@ fn acts(appliance: &mut Appliance, mirror: &Mirror, narrator: &Narrator) -> anyh
         ensure!(size > flashed::SIZE / 2, "/state has {size} bytes of {} on the disk", flashed::SIZE);
         expect(appliance, "A", "0.1.0")
     })?;
+    narrator.step("a service that installs nothing may not ask RAUC", || not_for_everybody(appliance))?;
     narrator.step("what is not for this box is refused", || refused(appliance, mirror))?;
     let installation = narrator.step("an update is streamed, and only what changed travels", || {
         mirror.sent();
@@ -59,6 +60,17 @@ fn acts(appliance: &mut Appliance, mirror: &Mirror, narrator: &Narrator) -> anyh
         appliance.reboot()?;
         expect(appliance, &back, if version == "0.1.0" { "0.2.0" } else { "0.1.0" })
     })
+}
+
+fn not_for_everybody(appliance: &Appliance) -> anyhow::Result<()> {
+    let ask = |user: &str| {
+        let call = "busctl call de.pengutronix.rauc / de.pengutronix.rauc.Installer GetPrimary 2>&1";
+        anyhow::Ok(appliance.shell.run(&format!("setpriv --reuid={user} --clear-groups {call}"), COMMAND)?)
+    };
+    let (scheduler, maintenance) = (ask("understudy-scheduler")?, ask("understudy-maintenance")?);
+    ensure!(scheduler.stdout.contains("Access denied"), "the scheduler was answered: {}", scheduler.stdout);
+    ensure!(maintenance.status == 0, "maintenance was not answered: {}", maintenance.stdout);
+    Ok(())
 }
 
 /// None of the bundles changes anything.

@@ -19,6 +19,7 @@ use qemu_harness::Deadline;
 use rauc_bundle::DevelopmentKeys;
 
 use crate::appliance::{Appliance, text};
+use crate::first_boot;
 use crate::narrate::Narrator;
 use crate::world::{Images, World};
 use bundles::Bundles;
@@ -67,7 +68,9 @@ fn on_a_box(
     acts: impl FnOnce(&mut Appliance, &Mirror) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let (world, images, mirror) = prepare(options, narrator)?;
-    let mut appliance = narrator.step("boot a box", || Appliance::boot_with_outside(&world, &images))?;
+    let mut appliance = narrator.step("boot a box, and set it up by typing at its serial line", || {
+        first_boot::boot_with_outside(&world, &images, narrator)
+    })?;
     let attempt = acts(&mut appliance, &mirror);
     if attempt.is_err() {
         let _ = appliance.save_journal(&world.run_dir.join("appliance.journal"));

@@ -104,7 +104,7 @@ pub(super) fn record_step(change: &Transaction<'_>, job: JobId, step: Step) -> r
 impl Catalogue {
     /// Makes a job and locks its machine; `Err` with the job that holds the lock.
     pub fn add_job(&self, new: &NewJob<'_>) -> Result<std::result::Result<JobId, JobId>> {
-        let mut connection = self.lock();
+        let mut connection = self.lock_to_change()?;
         let change = connection.transaction()?;
         let job = JobId::new();
         let added = change.execute(

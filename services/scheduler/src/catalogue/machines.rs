@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, named_params, params};
 use understudy_wire::MachineId;
 
-use super::{Catalogue, Result, id, unsigned};
+use super::{Catalogue, CatalogueError, Result, id, unsigned};
 
 /// A machine.
 #[derive(Debug, Clone)]
@@ -12,6 +12,8 @@ pub struct MachineRow {
     pub machine: MachineId,
     /// SHA-256 of its agent's public key.
     pub key: String,
+    /// Selector of the pairing code it came with.
+    pub selector: String,
     /// Host name.
     pub name: String,
     /// JSON of its latest inventory; empty before the first.
@@ -50,6 +52,7 @@ fn machine_row(row: &Row<'_>) -> rusqlite::Result<MachineRow> {
     Ok(MachineRow {
         machine: id(row, "machine")?,
         key: row.get("key")?,
+        selector: row.get("selector")?,
         name: row.get("name")?,
         inventory: row.get("inventory")?,
         address: row.get("address")?,
@@ -64,7 +67,7 @@ fn machine_row(row: &Row<'_>) -> rusqlite::Result<MachineRow> {
 impl Catalogue {
     /// Makes a machine, or gives the one whose agent has this key a new selector: the same agent paired again is the same machine.
     pub fn register(&self, selector: &str, name: &str, key: &str) -> Result<MachineId> {
-        let connection = self.lock();
+        let connection = self.lock_to_change()?;
         connection.execute(
             "INSERT INTO machines (machine, key, selector, name) VALUES (:machine, :key, :selector, :name)
              ON CONFLICT (key) DO UPDATE SET selector = :selector",
@@ -88,13 +91,34 @@ impl Catalogue {
             .optional()?)
     }
 
-    /// Puts a machine back that only the pool still knows. No agent has its key, so none can speak for it until it pairs.
-    pub fn adopt_machine(&self, machine: MachineId, name: &str, inventory: &str) -> Result<()> {
-        self.lock().execute(
-            "INSERT OR IGNORE INTO machines (machine, key, selector, name, inventory) VALUES (?1, 'none:' || ?1, '', ?2, ?3)",
-            params![machine.to_string(), name, inventory],
-        )?;
-        Ok(())
+    /// Gives a machine to the agent with this key, and shuts the one out that it had before; false if there is no such machine.
+    ///
+    /// Not while it is backed up: the job's base was chosen for the old agent, whose marks the new one does not have.
+    pub fn take_over(&self, machine: MachineId, selector: &str, key: &str) -> Result<bool> {
+        let connection = self.lock_to_change()?;
+        let first = |sql: &str, value: &str| {
+            connection.query_row(sql, [value], |row| row.get::<_, String>(0)).optional()
+        };
+        let id = machine.to_string();
+        if let Some(job) =
+            first("SELECT job FROM jobs WHERE machine = ? AND step NOT IN ('done', 'failed')", &id)?
+        {
+            return Err(CatalogueError::Busy(format!(
+                "job {job} is backing up machine {machine}; wait for its end or cancel it, then pair with a new code"
+            )));
+        }
+        if let Some(other) =
+            first("SELECT machine FROM machines WHERE key = ?", key)?.filter(|other| *other != id)
+        {
+            return Err(CatalogueError::Exists(format!(
+                "this agent is machine {other} already and cannot be machine {machine} as well; pair it with a new key (`understudy-agent pair --again`)"
+            )));
+        }
+        // Where the old agent was is not where the new one is.
+        Ok(connection.execute(
+            "UPDATE machines SET key = ?2, selector = ?3, address = '' WHERE machine = ?1",
+            params![id, key, selector],
+        )? == 1)
     }
 
     /// A machine.
@@ -115,7 +139,7 @@ impl Catalogue {
 
     /// Stores an inventory, and the host name in it.
     pub fn set_inventory(&self, machine: MachineId, name: &str, inventory: &str) -> Result<()> {
-        self.lock().execute(
+        self.lock_to_change()?.execute(
             "UPDATE machines SET inventory = ?3, name = ?2 WHERE machine = ?1",
             params![machine.to_string(), name, inventory],
         )?;
@@ -148,7 +172,7 @@ impl Catalogue {
         time_zone: &str,
         due: u64,
     ) -> Result<()> {
-        self.lock().execute(
+        self.lock_to_change()?.execute(
             "UPDATE machines SET timetable = ?2, time_zone = ?3, due = ?4 WHERE machine = ?1",
             params![machine.to_string(), timetable, time_zone, due.cast_signed()],
         )?;

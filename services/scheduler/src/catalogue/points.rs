@@ -44,13 +44,14 @@ fn point_row(row: &Row<'_>) -> rusqlite::Result<PointRow> {
     })
 }
 
-fn insert(change: &Transaction<'_>, point: &Point, job: &str) -> rusqlite::Result<()> {
+/// Adds a point; false if it was there already.
+pub(super) fn insert(change: &Transaction<'_>, point: &Point, job: &str) -> rusqlite::Result<bool> {
     let added = change.execute(
         "INSERT OR IGNORE INTO points (point, machine, job, created, record) VALUES (?, ?, ?, ?, ?)",
         params![point.point, point.machine, job, point.created.cast_signed(), point.record],
     )?;
     if added == 0 {
-        return Ok(());
+        return Ok(false);
     }
     for (position, disk) in point.disks.iter().enumerate() {
         change.execute(
@@ -65,7 +66,7 @@ fn insert(change: &Transaction<'_>, point: &Point, job: &str) -> rusqlite::Resul
             ],
         )?;
     }
-    Ok(())
+    Ok(true)
 }
 
 impl Catalogue {
@@ -79,15 +80,6 @@ impl Catalogue {
             params![job.to_string(), seconds],
         )?;
         record_step(&change, job, Step::Done)?;
-        change.commit()?;
-        Ok(())
-    }
-
-    /// Adds a point that was found on the pool.
-    pub fn adopt_point(&self, point: &Point, job: &str) -> Result<()> {
-        let mut connection = self.lock();
-        let change = connection.transaction()?;
-        insert(&change, point, job)?;
         change.commit()?;
         Ok(())
     }
@@ -129,15 +121,15 @@ impl Catalogue {
         Ok(points)
     }
 
-    /// The newest point that holds a disk, and its snapshot's GUID: what the disk's volume is rolled back to.
-    pub fn base(&self, machine: MachineId, disk: DiskId) -> Result<Option<(RecoveryPointId, u64)>> {
+    /// The newest point that holds a disk, its snapshot's GUID, and the point's record: what the disk's volume is rolled back to.
+    pub fn base(&self, machine: MachineId, disk: DiskId) -> Result<Option<(RecoveryPointId, u64, String)>> {
         Ok(self
             .lock()
             .query_row(
-                "SELECT points.point AS point, guid FROM points JOIN point_disks USING (point)
+                "SELECT points.point AS point, guid, record FROM points JOIN point_disks USING (point)
                  WHERE machine = ? AND disk = ? AND present = 1 ORDER BY points.number DESC LIMIT 1",
                 [machine.to_string(), disk.to_string()],
-                |row| Ok((id(row, "point")?, unsigned(row, "guid")?)),
+                |row| Ok((id(row, "point")?, unsigned(row, "guid")?, row.get("record")?)),
             )
             .optional()?)
     }

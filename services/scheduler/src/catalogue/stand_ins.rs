@@ -60,7 +60,7 @@ fn stand_in_row(row: &Row<'_>) -> rusqlite::Result<StandInRow> {
 impl Catalogue {
     /// Stores a new stand-in.
     pub fn put_stand_in(&self, row: &StandInRow) -> Result<()> {
-        self.lock().execute(
+        self.lock_to_change()?.execute(
             "INSERT INTO stand_ins (vm, machine, name, point, cpus, memory, network, why, state, message, inspection,
                 clone_seconds, running_seconds, clones)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use understudy_bus::error::Result;
-use understudy_bus::scheduler::{FailoverRequest, Job, Machine, Point, StandIn};
+use understudy_bus::scheduler::{FailoverRequest, Job, Machine, MachineOverview, Point, Rebuilt, StandIn};
 use zbus::interface;
 use zbus::object_server::SignalEmitter;
 use zbus::zvariant::OwnedFd;
@@ -18,8 +18,20 @@ impl Manager {
         Ok(self.0.new_pairing_code())
     }
 
+    async fn new_pairing_code_for(&self, machine: &str) -> Result<(String, u64)> {
+        self.0.new_pairing_code_for(machine)
+    }
+
     async fn machines(&self) -> Result<Vec<Machine>> {
         self.0.list_machines()
+    }
+
+    async fn overview(&self) -> Result<Vec<MachineOverview>> {
+        self.0.overview()
+    }
+
+    async fn rebuild_catalogue(&self) -> Result<Rebuilt> {
+        self.0.rebuild_catalogue().await
     }
 
     async fn set_timetable(&self, machine: &str, timetable: &str, time_zone: &str) -> Result<()> {
@@ -61,6 +73,9 @@ impl Manager {
     async fn screenshot(&self, vm: &str) -> Result<OwnedFd> {
         self.0.screenshot(vm).await
     }
+
+    #[zbus(signal)]
+    async fn machines_changed(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
 
     #[zbus(signal)]
     async fn job_changed(emitter: &SignalEmitter<'_>, job: &str) -> zbus::Result<()>;

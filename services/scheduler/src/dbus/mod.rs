@@ -26,6 +26,7 @@ pub async fn serve(
     tokio::spawn(async move {
         while let Some(event) = heard.recv().await {
             let sent = match event {
+                Event::Machines => manager.machines_changed().await,
                 Event::Job(job) => manager.job_changed(&job.to_string()).await,
                 Event::StandIn(vm) => manager.stand_in_changed(&vm.to_string()).await,
                 Event::Agent(machine) => agents.changed(&machine.to_string()).await,

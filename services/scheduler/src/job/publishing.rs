@@ -17,6 +17,11 @@ pub(super) async fn run(context: &Context<'_>) -> Result<Option<Step>> {
     if machine.address.is_empty() {
         return if live.woken_before(scheduler.options.agent_silence).await {
             Ok(None)
+        } else if scheduler.seen(&machine) == 0 {
+            Err(Error::Failed(format!(
+                "no agent has spoken for {0} on this box yet. If the pool came from another box, its agents do not know this one: pair {0} with a code of `understudy pair --as {0}`",
+                machine.name
+            )))
         } else {
             Err(super::waiting::no_agent(scheduler, &machine.name))
         };

@@ -3,6 +3,7 @@
 mod boot;
 mod cloning;
 mod inspecting;
+pub mod kept;
 mod plan;
 pub mod reconcile;
 mod starting;
@@ -117,6 +118,7 @@ impl Scheduler {
                 clone_seconds: row.clone_seconds,
                 running_seconds: row.running_seconds,
             })
+            .chain(self.kept.list())
             .collect())
     }
 

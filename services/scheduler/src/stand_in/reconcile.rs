@@ -38,7 +38,8 @@ pub async fn run(scheduler: &Arc<Scheduler>) -> Result<()> {
         }
     }
 
-    let known = |vm: &str| rows.iter().any(|row| row.clones && row.vm.to_string() == vm);
+    let kept = |vm: &str| vm.parse().is_ok_and(|vm| scheduler.kept.contains(vm));
+    let known = |vm: &str| kept(vm) || rows.iter().any(|row| row.clones && row.vm.to_string() == vm);
     for vm in running.iter().filter(|vm| !known(vm)) {
         tracing::warn!(vm, "VM {vm} runs, but the catalogue does not know it: stopping it");
         engines.vms.stop(vm).await?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use understudy_bus::error::{Error, Result};
+use understudy_wire::VmId;
 
 use crate::catalogue::StandInRow;
 use crate::scheduler::{Event, Scheduler};
@@ -13,6 +14,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 impl Scheduler {
     /// Ends a stand-in and destroys its clones.
     pub(crate) async fn stop_stand_in(self: &Arc<Self>, vm: &str) -> Result<()> {
+        if let Some(id) = vm.parse().ok().filter(|id| self.kept.contains(*id)) {
+            remove(self, id).await?;
+            self.kept.remove(id)?;
+            tracing::info!(vm, "the disks of VM {vm}, which were kept, are destroyed");
+            self.tell(Event::StandIn(id));
+            return Ok(());
+        }
         loop {
             let changed = self.stand_ins_changed.notified();
             tokio::pin!(changed);
@@ -37,7 +45,7 @@ impl Scheduler {
 
     /// Ends one that nothing else is at work on. A failure leaves it `failed`, with its disks, to be stopped again.
     async fn end_stand_in(self: &Arc<Self>, row: &mut StandInRow) -> Result<()> {
-        match remove(self, row).await {
+        match remove(self, row.vm).await {
             Ok(()) => {
                 row.clones = false;
                 row.message.clear();
@@ -77,15 +85,15 @@ async fn finish(scheduler: &Arc<Scheduler>, row: &mut StandInRow, message: &str)
     if row.state != "stopping" {
         scheduler.move_stand_in(row, "stopping")?;
     }
-    remove(scheduler, row).await?;
+    remove(scheduler, row.vm).await?;
     row.clones = false;
     scheduler.move_stand_in(row, if message.is_empty() { "stopped" } else { "failed" })?;
     scheduler.tell(Event::StandIn(row.vm));
     Ok(())
 }
 
-async fn remove(scheduler: &Arc<Scheduler>, row: &StandInRow) -> Result<()> {
-    let vm = row.vm.to_string();
+async fn remove(scheduler: &Arc<Scheduler>, vm: VmId) -> Result<()> {
+    let vm = vm.to_string();
     let engines = &scheduler.engines;
     engines.call("cannot stop the VM", || engines.vms.stop(&vm)).await?;
     engines.call("cannot destroy the VM's clones", || engines.zfs.destroy_clones(&vm)).await

@@ -34,6 +34,15 @@ impl Agent {
         agent
     }
 
+    /// Pairs anew, with another key, and is the machine that the code was made for.
+    pub async fn pair_as(&mut self, stage: &Stage, machine: &str) {
+        let (code, _) = stage.people.new_pairing_code_for(machine).await.unwrap();
+        assert_eq!(stage.agents.pairing_attempt(&code[..4]).await.unwrap(), code);
+        self.key = blake3::hash(self.key.as_bytes()).to_hex().to_string();
+        let name = &self.inventory.host_name;
+        self.machine = stage.agents.register(&code[..4], name, &self.key).await.unwrap();
+    }
+
     /// Only pairs.
     pub async fn silent(stage: &Stage, name: &str) -> Self {
         let (code, _) = stage.people.new_pairing_code().await.unwrap();
@@ -154,6 +163,11 @@ impl Agent {
 
     /// A whole backup; the job.
     pub async fn back_up(&self, stage: &Stage) -> String {
+        self.back_up_as_ordered(stage).await.job.to_string()
+    }
+
+    /// A whole backup; its order.
+    pub async fn back_up_as_ordered(&self, stage: &Stage) -> Order {
         let job = stage.people.start_backup(&self.machine).await.unwrap();
         let order = self.order().await;
         assert_eq!(order.job.to_string(), job);
@@ -161,7 +175,7 @@ impl Agent {
         self.report(&job, &sent).await;
         let ended = stage.ended(&job).await;
         assert_eq!((ended.step.as_str(), ended.message.as_str()), ("done", ""));
-        job
+        order
     }
 
     /// Every disk as the newest point on the pool has it.

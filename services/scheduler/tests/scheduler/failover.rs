@@ -151,3 +151,22 @@ async fn a_running_stand_in_survives_a_restart_of_the_scheduler() {
     stage.stand_in(&vm, "running").await;
     assert!(stage.world.state().clones.contains_key(&vm) && stage.world.state().vms.contains_key(&vm));
 }
+
+#[tokio::test]
+async fn the_catalogue_is_not_made_anew_while_a_stand_in_has_its_disks() {
+    let (stage, _) = ready().await;
+    let vm = stage.people.failover(&request("mail")).await.unwrap();
+    stage.stand_in(&vm, "running").await;
+    match stage.people.rebuild_catalogue().await {
+        Err(Error::Busy(words)) => assert!(words.contains(&vm), "{words}"),
+        answer => panic!("{answer:?}"),
+    }
+    stage.world.guest_ends(&vm).await;
+    stage.stand_in(&vm, "stopped").await;
+    assert!(
+        matches!(stage.people.rebuild_catalogue().await, Err(Error::Busy(_))),
+        "its disks are still there"
+    );
+    stage.people.stop_stand_in(&vm).await.unwrap();
+    assert_eq!(stage.people.rebuild_catalogue().await.unwrap().points, 1);
+}

@@ -10,11 +10,15 @@
 
 mod agent;
 mod backup;
+mod catalogue;
 mod failover;
 mod failure;
+mod other_box;
+mod overview;
 mod pairing;
 mod policy;
 mod restart;
+mod rows;
 mod stage;
 mod timetable;
 mod world;

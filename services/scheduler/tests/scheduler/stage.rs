@@ -7,7 +7,8 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use understudy_bus::scheduler::{AgentsProxy, Job, NAME, SchedulerProxy, StandIn};
+use understudy_bus::error::Error;
+use understudy_bus::scheduler::{AgentsProxy, Job, NAME, Rebuilt, SchedulerProxy, StandIn};
 use understudy_private_bus::PrivateBus;
 use zbus::Connection;
 use zbus::export::futures_core::Stream;
@@ -59,14 +60,13 @@ impl Stage {
         let me = std::fs::metadata("/proc/self").unwrap().uid();
         let played =
             |name: &str| if users.contains(&name) || name == "understudy-scheduler" { me } else { 4_000_000 };
-        let policy = ["root", "understudy-scheduler", "understudy-gateway"].iter().fold(
-            POLICY.to_owned(),
-            |text, name| {
+        let policy = ["root", "understudy-scheduler", "understudy-gateway", "understudy-console"]
+            .iter()
+            .fold(POLICY.to_owned(), |text, name| {
                 let quoted = format!("user=\"{name}\"");
                 assert!(text.contains(&quoted), "the policy does not speak of {name}");
                 text.replace(&quoted, &format!("user=\"{}\"", played(name)))
-            },
-        );
+            });
         let mut stage = Self::with_policy(120, &policy).await;
         stage.start().await;
         stage
@@ -152,6 +152,29 @@ impl Stage {
     /// Returns the job when it has ended.
     pub async fn ended(&self, job: &str) -> Job {
         self.job(job, "ends", |job| matches!(job.step.as_str(), "done" | "failed")).await
+    }
+
+    /// Returns when the catalogue has machines.
+    pub async fn machines_are_there(&self) {
+        within("the machines are there", async {
+            while self.people.machines().await.unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
+    /// Makes the catalogue anew, as soon as the pool has been read and nothing runs.
+    pub async fn rebuild(&self) -> Result<Rebuilt, Error> {
+        within("the catalogue is made anew", async {
+            loop {
+                match self.people.rebuild_catalogue().await {
+                    Err(Error::Busy(_) | Error::NotReady(_)) => tokio::task::yield_now().await,
+                    answer => return answer,
+                }
+            }
+        })
+        .await
     }
 
     /// Returns the stand-in when it is in a state.

@@ -13,16 +13,20 @@ use understudy_bus::drivers::{self, Report};
 use understudy_bus::error::{Error, Result};
 use understudy_bus::iscsi::{Request, Target};
 use understudy_bus::vms::{Spec, Vm};
-use understudy_bus::zfs::{DiskClone, Point, PointDisk, Volume};
+use understudy_bus::zfs::{DiskClone, MachineRecord, Point, PointDisk, Volume};
 use zbus::object_server::SignalEmitter;
 use zbus::zvariant::OwnedFd;
 use zbus::{Connection, interface};
+
+use crate::stage::within;
 
 /// What there is.
 #[derive(Default)]
 pub struct State {
     pub volumes: BTreeMap<(String, String), SimVolume>,
     pub points: Vec<(Point, BTreeMap<String, Vec<u8>>)>,
+    /// Machines' records.
+    pub records: BTreeMap<String, String>,
     pub published: BTreeMap<String, Vec<Request>>,
     pub clones: BTreeMap<String, (String, String)>,
     pub vms: BTreeMap<String, Vm>,
@@ -31,6 +35,10 @@ pub struct State {
     pub breaches: Vec<String>,
     /// How many calls of withdraw are to fail.
     pub withdrawals_to_fail: u32,
+    /// The machine whose recovery points have a damaged property.
+    pub damaged_points_of: String,
+    /// How many calls that store a machine's record are to fail.
+    pub records_to_fail: u32,
     /// Why VMs do not start.
     pub start_error: Option<String>,
     /// What the inspection says; an error if none.
@@ -62,6 +70,8 @@ pub struct World {
     bus: Connection,
     /// Counts snapshots taken, for tests that wait for one.
     pub snapshots: Arc<watch::Sender<u32>>,
+    /// Counts calls that store a machine's record, failed ones too.
+    pub record_calls: Arc<watch::Sender<u32>>,
 }
 
 pub const NAMES: [&str; 4] =
@@ -69,8 +79,12 @@ pub const NAMES: [&str; 4] =
 
 impl World {
     pub async fn serve(bus: Connection) -> Self {
-        let world =
-            Self { state: Arc::default(), bus: bus.clone(), snapshots: Arc::new(watch::Sender::new(0)) };
+        let world = Self {
+            state: Arc::default(),
+            bus: bus.clone(),
+            snapshots: Arc::new(watch::Sender::new(0)),
+            record_calls: Arc::new(watch::Sender::new(0)),
+        };
         let server = bus.object_server();
         server.at("/org/understudy/Zfs1", Zfs(world.clone())).await.unwrap();
         server.at("/org/understudy/Iscsi1", Iscsi(world.clone())).await.unwrap();
@@ -125,6 +139,17 @@ impl World {
         };
         let emitter = SignalEmitter::new(&self.bus, "/org/understudy/Vms1").unwrap();
         Vms::state_changed(&emitter, vm).await.unwrap();
+    }
+
+    /// Returns when the records on the pool are as `are` wants them.
+    pub async fn records(&self, what: &str, are: impl Fn(&BTreeMap<String, String>) -> bool) {
+        let mut calls = self.record_calls.subscribe();
+        within(what, async {
+            while !are(&self.state().records) {
+                calls.changed().await.unwrap();
+            }
+        })
+        .await;
     }
 
     /// Nothing is left published or cloned, and no rule was broken.
@@ -234,10 +259,51 @@ impl Zfs {
         Ok(taken)
     }
 
+    async fn volumes(&self) -> Result<Vec<Volume>> {
+        let state = self.0.state();
+        let volumes = state.volumes.iter().map(|((machine, disk), volume)| Volume {
+            machine: machine.clone(),
+            disk: disk.clone(),
+            device: String::new(),
+            size: volume.size,
+            sector_size: volume.sector_size,
+        });
+        Ok(volumes.collect())
+    }
+
     async fn points(&self, machine: &str) -> Result<Vec<Point>> {
         let state = self.0.state();
+        let damaged = &state.damaged_points_of;
+        if !damaged.is_empty() && (machine.is_empty() || machine == damaged) {
+            return Err(Error::Corrupt(format!("a recovery point of {damaged} has no readable size")));
+        }
         let points = state.points.iter().map(|(point, _)| point.clone());
         Ok(points.filter(|point| machine.is_empty() || point.machine == machine).collect())
+    }
+
+    async fn set_machine_record(&self, machine: &str, record: &str) -> Result<()> {
+        let stored = {
+            let mut state = self.0.state();
+            if state.records_to_fail > 0 {
+                state.records_to_fail -= 1;
+                Err(Error::Failed("the pool is suspended".into()))
+            } else if record.len() > 98_256 {
+                Err(Error::InvalidArgument(format!("a record of {} bytes does not fit", record.len())))
+            } else {
+                state.records.insert(machine.into(), record.into());
+                Ok(())
+            }
+        };
+        self.0.record_calls.send_modify(|count| *count += 1);
+        stored
+    }
+
+    async fn machine_records(&self) -> Result<Vec<MachineRecord>> {
+        let state = self.0.state();
+        let records = state.records.iter();
+        Ok(records
+            .map(|(machine, record)| MachineRecord { machine: machine.clone(), record: record.clone() })
+            .collect())
     }
 
     async fn open_volume(&self, machine: &str, disk: &str) -> Result<OwnedFd> {

@@ -13,6 +13,10 @@ use crate::layout;
 /// The features a pool of ours may have. A fixed set, so that the older image in the other slot imports it as well.
 pub const COMPATIBILITY: &str = "openzfs-2.2-linux";
 
+/// Rounds of PBKDF2 between the recovery key and the key that is used: the fewest that ZFS allows. They make guessing slow,
+/// which a key of 128 random bits does not need, and each boot waits for them: seconds, where the processor is emulated.
+pub const KEY_ITERATIONS: u32 = 100_000;
+
 /// Runs `zfs`.
 pub async fn zfs(args: Vec<String>) -> Result<String> {
     Program::new("zfs").args(args).deadline(Duration::from_secs(120)).run().await.map_err(classify)
@@ -31,7 +35,9 @@ pub fn classify(error: ProgramError) -> Error {
         _ => return Error::Failed(text),
     };
     let says = |words: &[&str]| words.iter().any(|word| output.contains(word));
-    if says(&["no such pool"]) {
+    if says(&["Incorrect key provided"]) {
+        Error::Denied(text)
+    } else if says(&["no such pool"]) {
         Error::NotReady(text)
     } else if says(&["does not exist", "no such tag", "could not find any snapshots"]) {
         Error::NotFound(text)
@@ -55,12 +61,28 @@ fn owned(args: &[&str]) -> Vec<String> {
 /// A checksum strong enough to stand for the contents, together with compression, lets ZFS drop writes of blocks that are
 /// already there (nop-write, `zio_nop_write`): a comparison or a resumed copy costs no room in the next recovery point.
 /// Zeros become holes for the same reason. The pool stands in no cache file: the box imports it by searching its disks.
-pub fn create_pool(redundancy: Redundancy, disks: &[PathBuf]) -> Vec<String> {
+///
+/// With `key_location`, where the recovery key can be read while this runs, the pool's root dataset is encrypted, and with it all
+/// that is ever made beneath. Such blocks are never dropped for being there already (`zio_nop_write` leaves out what is encrypted):
+/// what is written again costs room again.
+pub fn create_pool(redundancy: Redundancy, disks: &[PathBuf], key_location: Option<&str>) -> Vec<String> {
     let compatibility = format!("compatibility={COMPATIBILITY}");
     let version = format!("{}={}", layout::PROPERTY_VERSION, layout::VERSION);
     let mut args = owned(&["create", "-o", "ashift=12", "-o", "autotrim=on", "-o", "cachefile=none"]);
     args.extend(owned(&["-o", &compatibility, "-O", "compression=lz4", "-O", "checksum=blake3"]));
     args.extend(owned(&["-O", "atime=off", "-O", "canmount=off", "-O", "mountpoint=none", "-O", &version]));
+    if let Some(location) = key_location {
+        let iterations = format!("pbkdf2iters={KEY_ITERATIONS}");
+        args.extend(owned(&[
+            "-O",
+            "encryption=aes-256-gcm",
+            "-O",
+            "keyformat=passphrase",
+            "-O",
+            &iterations,
+        ]));
+        args.extend(owned(&["-O", &format!("keylocation={location}")]));
+    }
     args.push(layout::POOL.to_owned());
     match redundancy {
         Redundancy::Single => {}
@@ -77,9 +99,67 @@ pub fn list_importable() -> Vec<String> {
     owned(&["import", "-d", "/dev/disk/by-id"])
 }
 
-/// Imports the pool by searching all disks, mounting nothing.
-pub fn import_pool() -> Vec<String> {
-    owned(&["import", "-d", "/dev/disk/by-id", "-o", "cachefile=none", "-N", layout::POOL])
+/// How a pool is imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Import {
+    /// To be used.
+    ToUse,
+    /// To be looked at: nothing on the disks is changed, not even that they were.
+    ToLook,
+}
+
+/// Imports a pool by its GUID, mounting nothing and noting it in no cache file. `take_over` takes it from another box that did
+/// not release it.
+pub fn import_pool(guid: u64, how: Import, take_over: bool) -> Vec<String> {
+    let mut args = owned(&["import", "-d", "/dev/disk/by-id", "-o", "cachefile=none", "-N"]);
+    if how == Import::ToLook {
+        args.extend(owned(&["-o", "readonly=on"]));
+    }
+    if take_over {
+        args.push("-f".to_owned());
+    }
+    args.push(guid.to_string());
+    args
+}
+
+/// Releases the pool.
+pub fn export_pool() -> Vec<String> {
+    owned(&["export", layout::POOL])
+}
+
+/// Lists the imported pools: name, GUID, health, and whether it is read-only, with tabs between.
+pub fn list_imported() -> Vec<String> {
+    owned(&["list", "-H", "-p", "-o", "name,guid,health,readonly"])
+}
+
+/// What is known of the encryption of the pool, and the version of our names on it.
+pub fn encryption() -> Vec<String> {
+    let properties = [
+        "name",
+        "encryption",
+        "encryptionroot",
+        "keyformat",
+        "keystatus",
+        "keylocation",
+        layout::PROPERTY_VERSION,
+    ];
+    owned(&["list", "-j", "-p", "-o", &properties.join(","), layout::POOL])
+}
+
+/// Opens the pool with the key that can be read at `location`; with `only_try` nothing is opened, but the key is checked.
+pub fn load_key(location: &str, only_try: bool) -> Vec<String> {
+    let mut args = owned(&["load-key", "-L", location]);
+    if only_try {
+        args.push("-n".to_owned());
+    }
+    args.push(layout::POOL.to_owned());
+    args
+}
+
+/// Notes on the pool that its key is asked for, whatever system it is connected to: where it was read when the pool was made
+/// is gone.
+pub fn ask_for_key() -> Vec<String> {
+    owned(&["set", "keylocation=prompt", layout::POOL])
 }
 
 /// Makes a dataset that only holds others.
@@ -153,53 +233,4 @@ pub fn destroy(name: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::process::ExitStatusExt;
-
-    use super::*;
-
-    #[test]
-    fn a_volume_is_rounded_up_and_remembers_its_true_size() {
-        let args = create_volume(MachineId::new(), DiskId::new(), Geometry::new(70_000 * 512, 512).unwrap());
-        let text = args.join(" ");
-        assert!(text.contains("-s -b 65536 -V 35848192 "), "{text}");
-        assert!(text.contains("org.understudy:size=35840000"), "{text}");
-        assert!(text.contains("org.understudy:sector=512"), "{text}");
-    }
-
-    #[test]
-    fn one_command_takes_the_snapshots_of_all_disks() {
-        let (machine, point, disks) =
-            (MachineId::new(), RecoveryPointId::new(), [DiskId::new(), DiskId::new()]);
-        let args = snapshot(machine, point, &disks, &[("org.understudy:record.0".into(), "e30=".into())]);
-        assert_eq!(args[0], "snapshot");
-        assert!(args.contains(&"org.understudy:record.0=e30=".to_owned()));
-        assert_eq!(args[args.len() - 2..], disks.map(|disk| layout::snapshot(machine, disk, point)));
-    }
-
-    #[test]
-    fn a_pool_of_one_disk_has_no_redundancy_word() {
-        let disk = PathBuf::from("/dev/disk/by-id/virtio-a");
-        assert!(
-            create_pool(Redundancy::Single, std::slice::from_ref(&disk))
-                .ends_with(&[layout::POOL.to_owned(), "/dev/disk/by-id/virtio-a".to_owned()])
-        );
-        assert!(create_pool(Redundancy::Raidz1, &[disk]).contains(&"raidz1".to_owned()));
-    }
-
-    #[test]
-    fn failures_get_the_name_that_callers_act_upon() {
-        let failed = |output: &str| {
-            classify(ProgramError::Failed {
-                command: "zfs".into(),
-                status: std::process::ExitStatus::from_raw(256),
-                output: output.into(),
-            })
-        };
-        assert!(matches!(failed("cannot destroy 'a/b': dataset is busy"), Error::Busy(_)));
-        assert!(matches!(failed("cannot open 'a/b': dataset does not exist"), Error::NotFound(_)));
-        assert!(matches!(failed("cannot open 'a': no such pool"), Error::NotReady(_)));
-        assert!(matches!(failed("cannot create 'a/b': out of space"), Error::NoSpace(_)));
-        assert!(matches!(failed("something new"), Error::Failed(_)));
-    }
-}
+mod tests;

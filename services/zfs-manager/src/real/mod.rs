@@ -1,34 +1,51 @@
 //! The engine on real ZFS, through its own programs.
 
 mod command;
+mod contents;
+mod crypt;
 mod device;
 mod disks;
+mod inventory;
 mod ioctl;
+mod keys;
+mod label;
 mod listing;
+mod machines;
+mod making;
+mod own;
 mod points;
 mod pool;
+mod recognize;
+mod taking;
 mod vms;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Mutex as State;
+use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use understudy_bus::error::{Error, Result};
 use understudy_bus::wire::{DiskId, MachineId, RecoveryPointId, VmId};
-use understudy_bus::zfs::{DiskClone, Point, Pool, Volume};
+use understudy_bus::zfs::{Disk, DiskClone, ImportablePool, MachineRecord, Point, Pool, Volume};
+use understudy_recovery_key::RecoveryKey;
 
-use crate::engine::{Engine, Geometry, Redundancy};
+use crate::engine::{Engine, Geometry, NewPool};
 use crate::layout;
+use crate::memory::{Memory, Own};
 use device::{Access, Exclusive};
+use inventory::Uses;
+use recognize::Choice;
 
 /// ZFS on this box.
 pub struct Zfs {
-    state: PathBuf,
-    /// Held by whatever changes datasets or device nodes: two such at once would see each other's halves.
+    memory: Memory,
+    /// Where `/dev`, `/sys`, `/run` and `/etc` are.
+    root: PathBuf,
+    /// Held by whatever changes the pool, datasets or device nodes: two such at once would see each other's halves.
     changing: Mutex<()>,
-    /// Why there is no pool, where that is known.
-    trouble: State<Option<String>>,
+    condition: State<own::Condition>,
+    changes: watch::Sender<Pool>,
 }
 
 /// A volume's own numbers.
@@ -41,34 +58,44 @@ struct Size {
 
 impl Zfs {
     /// Imports the pool if there is one. That there is none, or that it cannot be imported, is no failure of the service:
-    /// callers are told.
-    pub async fn start(state: PathBuf) -> Self {
-        let zfs = Self { state, changing: Mutex::new(()), trouble: State::new(None) };
-        pool::check_host_id();
-        match zfs.import().await {
-            Ok(true) => tracing::info!("the pool {} is imported", layout::POOL),
-            Ok(false) => tracing::info!("no disk holds a pool {}", layout::POOL),
+    /// callers are told. `state` is the service's own folder, `root` where the system's are.
+    pub async fn start(state: PathBuf, root: PathBuf) -> Self {
+        if pool::host_id(&root).is_none() {
+            tracing::error!(
+                "/etc/hostid is absent or zero: what this box used last and what another did cannot be told apart"
+            );
+        }
+        let zfs = Self {
+            memory: Memory::new(state),
+            root,
+            changing: Mutex::new(()),
+            condition: State::default(),
+            changes: watch::Sender::default(),
+        };
+        match zfs.acquire().await {
+            Ok(Choice::Import(guid)) => tracing::info!("the pool {} ({guid}) is imported", layout::POOL),
+            Ok(Choice::Nothing) => tracing::info!("no disk holds a pool of this box"),
+            Ok(Choice::Refuse(why)) => {
+                tracing::warn!("{why}");
+                zfs.set_trouble(Some(why));
+            }
             Err(error) => {
                 tracing::error!("{}", error.message());
                 zfs.set_trouble(Some(error.message()));
             }
         }
+        zfs.observe().await;
         zfs
-    }
-
-    async fn import(&self) -> Result<bool> {
-        if !pool::import().await? {
-            return Ok(false);
-        }
-        pool::complete().await?;
-        Ok(true)
     }
 
     /// Releases the pool when the box goes down.
     pub async fn export(&self) {
         let _changing = self.changing.lock().await;
-        if matches!(pool::imported().await, Ok(true)) {
-            pool::export().await;
+        if matches!(pool::imported().await, Ok(Some(_))) {
+            match pool::export(Duration::ZERO).await {
+                Ok(()) => tracing::info!("released the pool"),
+                Err(error) => tracing::warn!("the pool stays marked as ours: {}", error.message()),
+            }
         }
     }
 
@@ -79,19 +106,6 @@ impl Zfs {
         if let Err(error) = points::hide_unread().await {
             tracing::debug!("cannot hide recovery points: {}", error.message());
         }
-    }
-
-    fn set_trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = trouble;
-    }
-
-    fn no_pool(&self) -> Error {
-        let trouble = self.trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        Error::NotReady(trouble.unwrap_or_else(|| "this box has no pool yet; set it up first".to_owned()))
-    }
-
-    async fn need_pool(&self) -> Result<()> {
-        if pool::imported().await? { Ok(()) } else { Err(self.no_pool()) }
     }
 
     /// A volume or clone by its dataset's name.
@@ -118,16 +132,89 @@ fn volume(machine: MachineId, disk: DiskId, geometry: Geometry) -> Volume {
 }
 
 impl Engine for Zfs {
-    async fn create_pool(&self, redundancy: Redundancy, disks: Vec<PathBuf>) -> Result<()> {
-        let _changing = self.changing.lock().await;
-        pool::create(&self.state, redundancy, &disks).await?;
-        self.set_trouble(None);
-        Ok(())
+    async fn disks(&self) -> Result<Vec<Disk>> {
+        let mut uses = Uses::of_system(&self.root);
+        // Where that cannot be read, the disks can still be shown.
+        if let Ok(Own::Pool(own)) = self.memory.own() {
+            uses.guid = Some(own.guid);
+        }
+        // Of a disk that is not there any more there is nothing to say.
+        if pool::imported().await?.is_some() {
+            let members = pool::members().await?;
+            uses.pool =
+                members.iter().filter_map(|path| disks::whole_disk(&self.root, path.as_ref()).ok()).collect();
+        }
+        let mut found = Vec::new();
+        for facts in inventory::all(&self.root) {
+            found.push(facts.describe(&self.root, &uses).await);
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    async fn create_pool(&self, new: NewPool) -> Result<()> {
+        let changing = self.changing.lock().await;
+        let made = self.make(&new).await;
+        drop(changing);
+        self.observe().await;
+        made
     }
 
     async fn pool(&self) -> Result<Pool> {
-        self.need_pool().await?;
-        pool::state().await
+        pool::state(self.need_pool().await?.health).await
+    }
+
+    async fn importable(&self) -> Result<Vec<ImportablePool>> {
+        // One that is just being looked at would be missing.
+        let _changing = self.changing.lock().await;
+        let mut found = Vec::new();
+        for listed in pool::listed().await? {
+            let candidate = pool::look_closer(&self.root, listed).await;
+            found.push(candidate.pool.describe(&candidate.host_name));
+        }
+        Ok(found)
+    }
+
+    async fn import_pool(&self, guid: u64, key: Option<RecoveryKey>) -> Result<()> {
+        let changing = self.changing.lock().await;
+        let taken = self.take(guid, key).await;
+        drop(changing);
+        self.observe().await;
+        taken
+    }
+
+    async fn forget_pool(&self) -> Result<()> {
+        let changing = self.changing.lock().await;
+        let forgotten = self.forget().await;
+        drop(changing);
+        self.observe().await;
+        forgotten
+    }
+
+    async fn keep_recovery_key(&self, key: RecoveryKey) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        self.keep_key(key)
+    }
+
+    async fn recovery_key(&self) -> Result<(RecoveryKey, bool)> {
+        self.kept_key().map(|kept| (kept.key, kept.confirmed))
+    }
+
+    async fn confirm_recovery_key(&self) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        self.confirm_key()
+    }
+
+    async fn unlock(&self, key: RecoveryKey) -> Result<()> {
+        let changing = self.changing.lock().await;
+        let unlocked = self.open_with(key).await;
+        drop(changing);
+        self.observe().await;
+        unlocked
+    }
+
+    fn changes(&self) -> watch::Receiver<Pool> {
+        self.changes.subscribe()
     }
 
     async fn create_volume(&self, machine: MachineId, disk: DiskId, geometry: Geometry) -> Result<Volume> {
@@ -224,6 +311,17 @@ impl Engine for Zfs {
     async fn points(&self, machine: Option<MachineId>) -> Result<Vec<Point>> {
         self.need_pool().await?;
         points::list(machine).await
+    }
+
+    async fn set_machine_record(&self, machine: MachineId, record: &str) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        self.need_pool().await?;
+        machines::set_record(machine, record).await
+    }
+
+    async fn machine_records(&self) -> Result<Vec<MachineRecord>> {
+        self.need_pool().await?;
+        machines::records().await
     }
 
     async fn open_volume(&self, machine: MachineId, disk: DiskId) -> Result<OwnedFd> {

@@ -1,192 +1,140 @@
-//! The pool: imported at start, made once, exported when the box goes down.
+//! The pool: found among what is on the disks, completed, described, released.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use understudy_bus::error::{Error, Result};
 use understudy_bus::zfs::Pool;
 use understudy_service::Program;
 
-use super::command;
-use super::disks::{self, Disk};
-use super::listing;
-use crate::engine::Redundancy;
+use super::command::{self, Import};
+use super::recognize::Candidate;
+use super::{disks, label, listing};
+use crate::importable::{self, Importable};
 use crate::layout;
+
+const BUSY_POLL: Duration = Duration::from_millis(200);
 
 /// The number that tells boxes apart, four bytes made from the machine id when the box boots. It stands in every pool this
 /// box imports: so a power cut (not released, but ours) is told from disks that another system may still be using.
-pub fn check_host_id() {
-    match std::fs::read("/etc/hostid") {
-        Ok(id) if id.iter().any(|&byte| byte != 0) => {}
-        _ => tracing::error!(
-            "/etc/hostid is absent or zero: a pool of another box would be imported without asking"
-        ),
+pub fn host_id(root: &Path) -> Option<u64> {
+    let bytes = std::fs::read(root.join("etc/hostid")).ok()?;
+    let id = u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?);
+    (id != 0).then_some(u64::from(id))
+}
+
+/// The imported pool, as `zpool list` has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// Its GUID.
+    pub guid: u64,
+    /// `ONLINE`, `DEGRADED`, …
+    pub health: String,
+    /// Whether it was imported only to be looked at.
+    pub read_only: bool,
+}
+
+/// The imported pool, if there is one.
+pub async fn imported() -> Result<Option<Imported>> {
+    Ok(parse_imported(&command::zpool(command::list_imported()).await?))
+}
+
+fn parse_imported(listing: &str) -> Option<Imported> {
+    listing.lines().find_map(|line| {
+        let mut fields = line.split('\t');
+        let (name, guid, health, read_only) =
+            (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        (name == layout::POOL).then_some(())?;
+        Some(Imported { guid: guid.parse().ok()?, health: health.to_owned(), read_only: read_only == "on" })
+    })
+}
+
+/// The pools on the disks that are not imported.
+pub async fn listed() -> Result<Vec<Importable>> {
+    match command::zpool(command::list_importable()).await {
+        Ok(listing) => Ok(importable::parse(&listing)),
+        Err(error) if error.message().contains("no pools available") => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 
-/// Writes a small file so that a power cut leaves the old or the new one.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = std::fs::File::create(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    match path.parent() {
-        Some(folder) => std::fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
+/// Waits until udev has named all disks there are.
+pub async fn settle() {
+    if let Err(error) = Program::new("udevadm").args(["settle", "--timeout=60"]).run().await {
+        tracing::warn!("{error}; going on with the disks there are");
     }
 }
 
-/// Whether the pool is imported.
-pub async fn imported() -> Result<bool> {
-    let names = command::zpool(["list", "-H", "-o", "name"].map(str::to_owned).to_vec()).await?;
-    Ok(names.lines().any(|name| name == layout::POOL))
+/// Adds to a listed pool what the labels of its disks say.
+pub async fn look_closer(root: &Path, pool: Importable) -> Candidate {
+    let mut candidate = Candidate { pool, ..Candidate::default() };
+    let mut labelled = false;
+    for disk in candidate.pool.disks.iter().filter(|disk| !disk.is_missing()) {
+        // A whole disk is listed without the partition that ZFS made on it.
+        let name = format!("/dev/disk/by-id/{}", disk.name);
+        if disk.name.contains('/') {
+            continue;
+        }
+        if let Ok(kernel) = disks::whole_disk(root, Path::new(&name)) {
+            candidate.lies_on.insert(kernel);
+        }
+        for device in [format!("{name}-part1"), name] {
+            if labelled {
+                break;
+            }
+            let Ok(text) = Program::new("zdb").args(["-l", &device]).run().await else { continue };
+            if let Some(label) = label::parse(&text)
+                && label.guid == candidate.pool.guid
+            {
+                (candidate.host_id, candidate.host_name) = (label.host_id, label.host_name);
+                labelled = true;
+            }
+        }
+    }
+    candidate
 }
 
-/// Imports the pool if the disks hold it; false if they do not.
-pub async fn import() -> Result<bool> {
-    if imported().await? {
-        return Ok(true);
-    }
-    // Before udev has named all its disks, half a mirror would be imported as degraded. Waiting for all devices takes most of a boot: no need
-    // if all its disks are there.
-    if !command::zpool(command::list_importable()).await.is_ok_and(|listing| is_whole(&listing))
-        && let Err(error) = Program::new("udevadm").args(["settle", "--timeout=60"]).run().await
-    {
-        tracing::warn!("{error}; looking for the pool on the disks there are");
-    }
-    match command::zpool(command::import_pool()).await {
-        Ok(_) => Ok(true),
-        Err(error) if error.message().contains("no such pool available") => Ok(false),
-        Err(error) => Err(explain(error)),
-    }
-}
-
-/// Whether a listing of pools that could be imported (zpool-import(8)) has just one of ours, and none of its disks is missing.
-fn is_whole(listing: &str) -> bool {
-    let pools = listing.split("pool: ").skip(1);
-    let ours: Vec<_> =
-        pools.filter(|pool| pool.lines().next().map(str::trim) == Some(layout::POOL)).collect();
-    let [pool] = ours[..] else { return false };
-    let (head, config) = pool.split_once("config:").unwrap_or((pool, ""));
-    // Each vdev is a line: its name, its state.
-    let states: Vec<_> = config
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| line.split_whitespace().nth(1))
-        .collect();
-    head.lines().any(|line| line.trim() == "state: ONLINE")
-        && !states.is_empty()
-        && states.iter().all(|state| *state == Some("ONLINE"))
+/// Imports the pool to be used; says what to do if that fails.
+pub async fn import(guid: u64) -> Result<()> {
+    command::zpool(command::import_pool(guid, Import::ToUse, false)).await.map(drop).map_err(explain)
 }
 
 /// Says what to do about a pool that is there and cannot be imported.
 fn explain(error: Error) -> Error {
     let text = error.message();
-    let advice = if text.contains("in use from other system") || text.contains("last accessed by") {
-        "The pool on these disks was last used by another system and not released by it. Connect the disks to that box \
-         again and shut it down properly, which releases the pool; only if it is gone for good, take the pool over with \
-         `zpool import -f -N -o cachefile=none understudy`"
-    } else if text.contains("more than one matching pool") {
-        "Disks of two boxes are connected, each with a pool named understudy. Disconnect those that do not belong here"
+    let advice = if text.contains("in use from") || text.contains("imported on") {
+        "The pool of this box was last used by another system and not released by it. Connect the disks to that one again and \
+         shut it down, which releases the pool; only if it is gone for good, take the pool over: import it on the console"
     } else {
-        "The disks hold a pool named understudy that cannot be imported. Check that all its disks are connected"
+        "The pool of this box cannot be imported. Check that all its disks are connected"
     };
     Error::NotReady(format!("{advice}. ZFS says: {text}"))
 }
 
-/// Makes the pool, or returns if these very disks hold it already.
-///
-/// A power cut in here: before `zpool create` the intent is written down, so that the next call, finding half a pool on disks
-/// that were proved empty, clears them and starts again. After it, the next start imports the pool and makes the missing
-/// datasets.
-pub async fn create(state: &Path, redundancy: Redundancy, paths: &[PathBuf]) -> Result<()> {
-    let disks = paths.iter().map(|path| Disk::find(path)).collect::<Result<Vec<_>>>()?;
-    let wanted: BTreeSet<_> = disks.iter().map(|disk| disk.name.clone()).collect();
-    if wanted.len() != disks.len() {
-        return Err(Error::InvalidArgument("the same disk is named twice".to_owned()));
-    }
-    let intent = Intent::new(state, paths);
-    match import().await {
-        Ok(true) => {
-            check_made_of(&wanted).await?;
-            complete().await?;
-            return intent.forget();
-        }
-        Ok(false) => {}
-        // Half-written labels of our own attempt; the disks are looked at below.
-        Err(error) if intent.stands() => tracing::warn!("{}", error.message()),
-        Err(error) => return Err(error),
-    }
-    let mut found = Vec::new();
-    for disk in &disks {
-        found.push((disk.path.clone(), disk.findings().await?));
-    }
-    if found.iter().any(|(_, findings)| !findings.is_empty()) {
-        let ours = found.iter().flat_map(|(_, findings)| findings).all(disks::Finding::is_from_pool_creation);
-        if !intent.stands() || !ours {
-            return Err(disks::refusal(&found));
-        }
-        tracing::info!("making the pool was interrupted; clearing what it left and starting again");
-        for disk in &disks {
-            disk.wipe().await?;
-        }
-    }
-    intent.write()?;
-    command::zpool(command::create_pool(redundancy, paths)).await?;
-    complete().await?;
-    tracing::info!("made the pool {} as {redundancy:?} of {} disks", layout::POOL, disks.len());
-    intent.forget()
-}
-
-/// The disks that were found empty and that a pool is being made of.
-struct Intent {
-    path: PathBuf,
-    text: String,
-}
-
-impl Intent {
-    fn new(state: &Path, disks: &[PathBuf]) -> Self {
-        let mut names: Vec<_> = disks.iter().map(|disk| disk.to_string_lossy().into_owned()).collect();
-        names.sort();
-        Self { path: state.join("making-pool-of"), text: names.join("\n") }
-    }
-
-    fn stands(&self) -> bool {
-        std::fs::read_to_string(&self.path).is_ok_and(|text| text == self.text)
-    }
-
-    fn write(&self) -> Result<()> {
-        replace(&self.path, &self.text)
-            .map_err(|error| Error::Failed(format!("cannot write {}: {error}", self.path.display())))
-    }
-
-    fn forget(&self) -> Result<()> {
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::Failed(format!("cannot remove {}: {error}", self.path.display())))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-async fn check_made_of(wanted: &BTreeSet<String>) -> Result<()> {
-    let status = ["status", "-j", "-P", layout::POOL].map(str::to_owned).to_vec();
-    let members = listing::disks(&command::zpool(status).await?)?;
-    let held: BTreeSet<_> =
-        members.iter().map(|member| disks::whole_disk(Path::new(member))).collect::<Result<_>>()?;
+/// Fails unless the imported pool is made of exactly these whole disks, by the kernel's names.
+pub async fn check_made_of(root: &Path, wanted: &BTreeSet<String>) -> Result<()> {
+    let held: BTreeSet<_> = members()
+        .await?
+        .iter()
+        .map(|member| disks::whole_disk(root, Path::new(member)))
+        .collect::<Result<_>>()?;
     if held == *wanted {
         return Ok(());
     }
     let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
     Err(Error::Exists(format!(
         "this box already has a pool, on {}, and not on {}; nothing was changed. Name the disks of the pool it has, or \
-         disconnect them",
+         let it forget that pool first",
         list(&held),
         list(wanted)
     )))
+}
+
+/// Paths of what the imported pool is made of, there or not.
+pub async fn members() -> Result<Vec<String>> {
+    let status = ["status", "-j", "-P", layout::POOL].map(str::to_owned).to_vec();
+    listing::disks(&command::zpool(status).await?)
 }
 
 /// Makes what is missing of our datasets.
@@ -220,19 +168,28 @@ async fn room() -> Result<(u64, u64)> {
 }
 
 /// The pool's state.
-pub async fn state() -> Result<Pool> {
-    let health = ["list", "-H", "-o", "health", layout::POOL].map(str::to_owned).to_vec();
-    let health = command::zpool(health).await?.trim().to_owned();
+pub async fn state(health: String) -> Result<Pool> {
     let (size, free) = room().await?;
     Ok(Pool { name: layout::POOL.to_owned(), health, size, free })
 }
 
-/// Releases the pool, so that its disks can be moved to another box.
-pub async fn export() {
-    match command::zpool(["export", layout::POOL].map(str::to_owned).to_vec()).await {
-        Ok(_) => tracing::info!("released the pool"),
-        Err(error) => tracing::warn!("the pool stays marked as ours: {}", error.message()),
+/// Releases the pool, so that its disks can be moved to another box. It is tried again for a while if something still uses it:
+/// udev looks at volumes when they appear and when they are closed.
+pub async fn export(patience: Duration) -> Result<()> {
+    let begin = Instant::now();
+    loop {
+        match command::zpool(command::export_pool()).await {
+            Ok(_) => return Ok(()),
+            Err(Error::Busy(text)) if begin.elapsed() < patience => tracing::debug!("{text}; trying again"),
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(BUSY_POLL).await;
     }
+}
+
+/// The kernel's names of the whole disks at these paths; none unless all are there.
+pub fn kernel_names(root: &Path, paths: &[PathBuf]) -> Option<BTreeSet<String>> {
+    paths.iter().map(|path| disks::whole_disk(root, path).ok()).collect()
 }
 
 #[cfg(test)]
@@ -240,45 +197,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_intent_stands_for_exactly_its_disks_until_forgotten() {
-        let state = tempfile::tempdir().unwrap();
-        let (a, b) = (PathBuf::from("/dev/disk/by-id/a"), PathBuf::from("/dev/disk/by-id/b"));
-        Intent::new(state.path(), &[a.clone(), b.clone()]).write().unwrap();
-        let same = Intent::new(state.path(), &[b.clone(), a]);
-        assert!(same.stands() && !Intent::new(state.path(), &[b]).stands());
-        same.forget().unwrap();
-        same.forget().unwrap();
-        assert!(!same.stands());
+    fn the_imported_pool_is_found_among_others() {
+        let listing = "tank\t5\tONLINE\toff\nunderstudy\t18446744073709551615\tDEGRADED\ton\n";
+        let expected = Imported { guid: u64::MAX, health: "DEGRADED".to_owned(), read_only: true };
+        assert_eq!(parse_imported(listing), Some(expected));
+        assert_eq!(parse_imported("tank\t5\tONLINE\toff\n"), None);
+        assert_eq!(parse_imported("understudy\n"), None);
     }
 
     #[test]
-    fn a_pool_is_whole_if_all_its_disks_are_there_and_it_is_the_only_one() {
-        let pool = |name: &str, state: &str, disk: &str| {
-            format!(
-                "   pool: {name}\n     id: 123\n  state: {state}\n action: The pool can be imported.\n config:\n\n\
-                 \t{name}  {state}\n\t  mirror-0  {state}\n\t    virtio-data-a  ONLINE\n\t    virtio-data-b  {disk}\n\n"
-            )
-        };
-        let whole = pool("understudy", "ONLINE", "ONLINE");
-        assert!(is_whole(&whole));
-        assert!(is_whole(&(pool("tank", "DEGRADED", "UNAVAIL") + &whole)));
-        for other in [
-            String::new(),
-            pool("tank", "ONLINE", "ONLINE"),
-            pool("understudy", "DEGRADED", "UNAVAIL"),
-            pool("understudy", "ONLINE", "UNAVAIL"),
-            pool("understudy", "ONLINE", "UNAVAIL  was /dev/disk/by-id/ONLINE"),
-            whole.clone() + &whole,
-            "   pool: understudy\n  state: ONLINE\n".to_owned(),
+    fn a_host_id_is_four_bytes_that_are_not_all_zero() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("etc/hostid");
+        std::fs::create_dir(root.path().join("etc")).unwrap();
+        assert_eq!(host_id(root.path()), None);
+        std::fs::write(&file, [0; 4]).unwrap();
+        assert_eq!(host_id(root.path()), None);
+        std::fs::write(&file, 0x1234_5678_u32.to_ne_bytes()).unwrap();
+        assert_eq!(host_id(root.path()), Some(0x1234_5678));
+    }
+
+    #[test]
+    fn a_pool_of_another_box_is_explained_in_each_of_the_words_zfs_has_for_it() {
+        for said in [
+            "cannot import 'understudy': pool was previously in use from another system.",
+            "cannot import 'understudy': pool is imported on other (hostid: 0x7)",
         ] {
-            assert!(!is_whole(&other), "{other}");
+            assert!(explain(Error::Failed(said.into())).message().contains("another system"), "{said}");
         }
-    }
-
-    #[test]
-    fn a_pool_of_another_box_is_explained() {
-        let error =
-            Error::Failed("cannot import 'understudy': pool was previously in use from other system".into());
-        assert!(explain(error).message().contains("another system"));
+        assert!(explain(Error::Failed("I/O error".into())).message().contains("all its disks"));
     }
 }

@@ -1,0 +1,232 @@
+//! How the box is reached, filled in; for the wizard and for the menu.
+
+use std::net::IpAddr;
+
+use understudy_answers::{Address, Fixed, Mac, Network, Vlan, check_gateway};
+
+use crate::appliance::Port;
+use crate::form::{Did, Form, Row, Rows};
+use crate::keys::Key;
+use crate::page::column;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Id {
+    Port,
+    Way,
+    Address,
+    Gateway,
+    Dns,
+    Vlan,
+    Try,
+    Without,
+    Look,
+    Back,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct NetworkForm {
+    pub form: Form<Id>,
+    macs: Vec<String>,
+    pub message: String,
+}
+
+impl NetworkForm {
+    /// `without` offers to go on without a network.
+    pub fn new(without: bool) -> Self {
+        let ways = ["The network gives the box its address (DHCP)", "The box has a fixed address"];
+        let form = Form::new()
+            .rows(Id::Port, "Network port", Rows::pick(Vec::new()).height(4))
+            .rows(Id::Way, "Address", Rows::pick(ways.map(Row::new).to_vec()))
+            .field(Id::Address, "Address/prefix", "")
+            .field(Id::Gateway, "Router", "")
+            .field(Id::Dns, "Name servers", "")
+            .field(Id::Vlan, "VLAN (mostly none)", "")
+            .button(Id::Try, "Try it")
+            .button(Id::Without, "Go on without network")
+            .button(Id::Look, "Look again")
+            .button(Id::Back, "Back");
+        let mut network = Self { form, macs: Vec::new(), message: String::new() };
+        network.form.show(Id::Without, without);
+        network.show_fields();
+        network
+    }
+
+    fn show_fields(&mut self) {
+        let fixed = self.form.chosen(Id::Way) == 1;
+        for id in [Id::Address, Id::Gateway, Id::Dns] {
+            self.form.show(id, fixed);
+        }
+    }
+
+    /// Takes what the box says of its ports; the chosen one stays chosen. Before one was, it is the first that has a link.
+    pub fn set_ports(&mut self, ports: &[Port]) {
+        let before = self.macs.get(self.form.chosen(Id::Port)).cloned();
+        self.macs = ports.iter().map(|port| port.mac.clone()).collect();
+        let chosen = before
+            .and_then(|mac| self.macs.iter().position(|other| *other == mac))
+            .or_else(|| ports.iter().position(|port| port.link))
+            .unwrap_or(0);
+        let mut rows = Rows::pick(ports.iter().map(row).collect()).height(4);
+        rows.choose(chosen);
+        if let Some(list) = self.form.list_mut(Id::Port) {
+            *list = rows;
+        }
+    }
+
+    pub fn key(&mut self, key: Key) -> Did<Id> {
+        let did = self.form.key(key);
+        self.show_fields();
+        if did != Did::Nothing {
+            self.message.clear();
+        }
+        did
+    }
+
+    /// What is filled in, checked; if something is wrong, it has the focus and the message says what.
+    pub fn checked(&mut self) -> Option<Network> {
+        match self.network() {
+            Ok(network) => Some(network),
+            Err((id, message)) => {
+                self.form.focus(id);
+                self.message = message;
+                None
+            }
+        }
+    }
+
+    fn network(&self) -> Result<Network, (Id, String)> {
+        let text = |id| self.form.text(id);
+        let wrong = |id: Id| move |error: &dyn std::fmt::Display| (id, error.to_string());
+        let Some(mac) = self.macs.get(self.form.chosen(Id::Port)) else {
+            let message = "The box has no network port that can be used. Put in a network card, or go on without network.";
+            return Err((Id::Port, message.to_owned()));
+        };
+        let mac: Mac = mac.parse().map_err(|error| wrong(Id::Port)(&error))?;
+        let vlan = match text(Id::Vlan) {
+            "" => None,
+            vlan => Some(vlan.parse::<Vlan>().map_err(|error| wrong(Id::Vlan)(&error))?),
+        };
+        if self.form.chosen(Id::Way) == 0 {
+            return Ok(Network { mac: Some(mac), vlan, address: Address::Dhcp, dns: Vec::new() });
+        }
+        let address: Fixed = text(Id::Address).parse().map_err(|error| wrong(Id::Address)(&error))?;
+        let ip = |id, text: &str| {
+            let message = || format!("{text:?} is no IP address; one like 10.0.0.1 is expected");
+            text.parse::<IpAddr>().map_err(|_| (id, message()))
+        };
+        let gateway = match text(Id::Gateway) {
+            "" => None,
+            gateway => {
+                let gateway = ip(Id::Gateway, gateway)?;
+                check_gateway(address, gateway).map_err(|error| wrong(Id::Gateway)(&error))?;
+                Some(gateway)
+            }
+        };
+        let dns = words(text(Id::Dns)).map(|server| ip(Id::Dns, server)).collect::<Result<_, _>>()?;
+        Ok(Network { mac: Some(mac), vlan, address: Address::Static { address, gateway }, dns })
+    }
+}
+
+/// What is separated by blanks or commas.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([' ', ',', ';']).filter(|word| !word.is_empty())
+}
+
+fn row(port: &Port) -> Row {
+    let link = match (port.link, port.speed_mbit) {
+        (false, _) => "no link".to_owned(),
+        (true, 0) => "link".to_owned(),
+        (true, speed) if speed % 1000 == 0 => format!("link, {} Gbit/s", speed / 1000),
+        (true, speed) => format!("link, {speed} Mbit/s"),
+    };
+    let addresses = port.addresses.join(" ");
+    Row::new(format!(
+        "{} {} {} {}",
+        column(&port.name, 8),
+        column(&port.mac, 17),
+        column(&link, 16),
+        column(&addresses, 26)
+    ))
+}
+
+/// How a network is told in a summary.
+pub(crate) fn told(network: &Network) -> Vec<String> {
+    let port = network.mac.as_ref().map_or("the first port".to_owned(), |mac| format!("port {mac}"));
+    let vlan = network.vlan.map_or(String::new(), |vlan| format!(", VLAN {vlan}"));
+    let mut lines = match &network.address {
+        Address::Dhcp => vec![format!("Address from the network (DHCP), {port}{vlan}")],
+        Address::Static { address, gateway } => {
+            let gateway = gateway.map_or("no router".to_owned(), |gateway| format!("router {gateway}"));
+            vec![format!("{address}, {gateway}"), format!("on {port}{vlan}")]
+        }
+    };
+    if !network.dns.is_empty() {
+        let servers: Vec<_> = network.dns.iter().map(ToString::to_string).collect();
+        lines.push(format!("name servers {}", servers.join(", ")));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ports() -> Vec<Port> {
+        let port = |name: &str, mac: &str, link| Port {
+            name: name.into(),
+            mac: mac.into(),
+            link,
+            ..Port::default()
+        };
+        vec![port("eth0", "52:54:00:00:00:01", false), port("eth1", "52:54:00:00:00:02", true)]
+    }
+
+    #[test]
+    fn the_port_with_a_link_is_suggested_and_a_chosen_one_stays() {
+        let mut network = NetworkForm::new(true);
+        network.set_ports(&ports());
+        let mac = |network: &mut NetworkForm| network.checked().unwrap().mac.unwrap().to_string();
+        assert_eq!(mac(&mut network), "52:54:00:00:00:02");
+        network.form.focus(Id::Port);
+        network.key(Key::Up);
+        network.set_ports(&ports());
+        assert_eq!(mac(&mut network), "52:54:00:00:00:01");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_and_has_the_focus() {
+        let mut network = NetworkForm::new(true);
+        assert_eq!(network.checked(), None);
+        assert!(network.message.contains("no network port"), "{}", network.message);
+        network.set_ports(&ports());
+        network.form.focus(Id::Way);
+        network.key(Key::Down);
+        for (id, text, said) in [
+            (Id::Address, "10.0.0.2", "prefix"),
+            (Id::Gateway, "10.0.1.1", "no neighbour"),
+            (Id::Dns, "10.0.0.1 nowhere", "\"nowhere\" is no IP address"),
+            (Id::Vlan, "4095", "no VLAN"),
+        ] {
+            network.form.set_text(id, text);
+            assert_eq!(network.checked(), None);
+            assert_eq!(network.form.focused(), Some(id));
+            assert!(network.message.contains(said), "{}", network.message);
+            let right = match id {
+                Id::Address => "10.0.0.2/24",
+                Id::Gateway => "10.0.0.1",
+                Id::Dns => "10.0.0.1, 10.0.0.3",
+                _ => "12",
+            };
+            network.form.set_text(id, right);
+        }
+        let network = network.checked().unwrap();
+        assert_eq!(
+            told(&network),
+            [
+                "10.0.0.2/24, router 10.0.0.1",
+                "on port 52:54:00:00:00:02, VLAN 12",
+                "name servers 10.0.0.1, 10.0.0.3"
+            ]
+        );
+    }
+}

@@ -1,0 +1,30 @@
+//! First boot and console, as their owner sees them: typed on a keyboard, read from a screen.
+
+mod cuts;
+mod moved;
+mod person;
+mod pictures;
+mod set_up;
+
+pub use cuts::play as cuts;
+pub use moved::play as moved;
+pub use pictures::play as pictures;
+
+use qemu_harness::{Disk, Mac, UserNic};
+
+use crate::appliance::{Appliance, DATA_DISK};
+use crate::narrate::Narrator;
+use crate::world::{Images, World};
+
+/// As [`Appliance::boot_with_outside`], but set up by typing at the serial line, with an encrypted pool.
+pub fn boot_with_outside(world: &World, images: &Images, narrator: &Narrator) -> anyhow::Result<Appliance> {
+    let begin = std::time::Instant::now();
+    let data = set_up::DISKS.map(|name| Disk::blank(DATA_DISK).named(name).serial(name));
+    let vm = Appliance::unconfigured("appliance", images, data)
+        .cpus(2)
+        .nic(&world.network, world.appliance_mac)
+        .user_nic(UserNic::new(Mac::numbered(0x30)).outbound())
+        .launch(&world.run_dir)?;
+    set_up::at_the_serial_line(&vm, &[], narrator, || Ok(()))?;
+    Appliance::set_up(vm, begin.elapsed().as_secs_f64())?.with_outside()
+}
