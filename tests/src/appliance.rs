@@ -282,7 +282,7 @@ pub(crate) fn says_ready(vm: &Vm) -> anyhow::Result<()> {
 /// What the overview of a box that serves shows once it has an address.
 const READY: &str = "Web page https://";
 /// At the end of the overview, whether the box serves or not.
-const OVERVIEW: &str = "Enter or m: menu";
+pub(crate) const OVERVIEW: &str = "Enter or m: menu";
 /// At the top of the first page of set-up.
 const SET_UP: &str = "Understudy set-up";
 

@@ -43,6 +43,8 @@ enum Part {
     General,
     /// A box set up by typing, its first backup, its end, and another that takes its disks over at screen and keyboard
     FirstBoot,
+    /// The console of a box that is set up: support mode, an update from a stick, factory reset
+    Console,
     /// Power cuts in each step of set-up
     SetUpCuts,
     /// The appliance for real machines, on SATA, NVMe and e1000e
@@ -60,6 +62,7 @@ impl Part {
             Self::Fallback => update::fallback(&update_options("fallback")?, &Narrator::new()),
             Self::General => alone("general", general::play),
             Self::FirstBoot => alone("first-boot", first_boot::moved),
+            Self::Console => first_boot::afterwards(&update_options("console")?, &Narrator::new()),
             Self::SetUpCuts => alone("set-up-cuts", first_boot::cuts),
             Self::Hardware => alone("hardware", hardware::play),
             Self::Sbom => alone("sbom", sbom::play),
@@ -110,6 +113,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.all {
         Part::Fallback.play()?;
         Part::FirstBoot.play()?;
+        Part::Console.play()?;
         Part::SetUpCuts.play()?;
         Part::Hardware.play()?;
         Part::Sbom.play()?;

@@ -4,7 +4,7 @@
 //! them, nor is the configuration disk, which is for settings.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use understudy_udev::{Record, printable};
 
@@ -44,6 +44,9 @@ fn look(root: &Path, device: &str, boot: &BTreeSet<String>) -> Option<Found> {
         return None;
     }
     let whole = root.join("sys/class/block").join(&disk);
+    if !is_brought(&whole, &disk) {
+        return None;
+    }
     let model = text(&whole, "dev").map(|number| Record::read(root, &number).model()).unwrap_or_default();
     Some(Found {
         device: device.to_owned(),
@@ -52,6 +55,16 @@ fn look(root: &Path, device: &str, boot: &BTreeSet<String>) -> Option<Found> {
         size: text(&folder, "size")?.parse::<u64>().ok()?.saturating_mul(512),
         unreadable: unreadable.to_owned(),
     })
+}
+
+/// Whether somebody can have put this disk in: at USB, a card, anything with a slot; for virtual machines, any disk. One that is built in is
+/// none, whatever is on it.
+fn is_brought(whole: &Path, disk: &str) -> bool {
+    const SLOTS: [&str; 3] = ["mmcblk", "vd", "xvd"];
+    let at_usb = |path: PathBuf| path.iter().any(|part| part.to_string_lossy().starts_with("usb"));
+    SLOTS.iter().any(|kind| disk.starts_with(kind))
+        || text(whole, "removable").as_deref() == Some("1")
+        || whole.canonicalize().is_ok_and(at_usb)
 }
 
 /// Why a file system of this kind, as libblkid names it, cannot be read; empty if it can; nothing for those that no stick has.
@@ -103,10 +116,13 @@ mod tests {
             ("vda", "254:0", "E:ID_PART_TABLE_TYPE=gpt\n"),
             ("vda/vda1", "254:1", "E:ID_FS_TYPE=vfat\nE:ID_FS_LABEL=ESP\n"),
             ("vda/vda7", "254:7", "E:ID_FS_TYPE=ext4\n"),
-            ("sdb", "8:16", "E:ID_VENDOR=SanDisk\nE:ID_MODEL=Ultra\nE:ID_BUS=usb\n"),
-            ("sdb/sdb1", "8:17", "E:ID_FS_TYPE=vfat\nE:ID_FS_LABEL=TOOLS\n"),
-            ("sdc", "8:32", "E:ID_FS_TYPE=exfat\nE:ID_FS_LABEL=BIG\n"),
-            ("sdd", "8:48", "E:ID_FS_TYPE=zfs_member\n"),
+            ("usb1/sdb", "8:16", "E:ID_VENDOR=SanDisk\nE:ID_MODEL=Ultra\nE:ID_BUS=usb\n"),
+            ("usb1/sdb/sdb1", "8:17", "E:ID_FS_TYPE=vfat\nE:ID_FS_LABEL=TOOLS\n"),
+            ("usb1/sdc", "8:32", "E:ID_FS_TYPE=exfat\nE:ID_FS_LABEL=BIG\n"),
+            ("usb1/sdd", "8:48", "E:ID_FS_TYPE=zfs_member\n"),
+            ("ata1/sde", "8:64", "E:ID_FS_TYPE=vfat\n"),
+            ("ata1/sdf", "8:80", "E:ID_FS_TYPE=vfat\n"),
+            ("nvme0/nvme0n1", "259:0", "E:ID_FS_TYPE=vfat\n"),
             ("vdb", "254:16", "E:ID_FS_TYPE=vfat\nE:ID_FS_LABEL=UNDERSTUDY\n"),
             ("vdc", "254:32", "E:ID_FS_TYPE=vfat\n"),
             ("zd0", "230:0", "E:ID_FS_TYPE=vfat\n"),
@@ -118,12 +134,14 @@ mod tests {
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(folder.join("dev"), format!("{number}\n")).unwrap();
             std::fs::write(folder.join("size"), "2048\n").unwrap();
-            if path.contains('/') {
+            if name.starts_with(path.rsplit('/').nth(1).unwrap_or("none")) {
                 std::fs::write(folder.join("partition"), "1\n").unwrap();
             }
             symlink(&folder, root.join("sys/class/block").join(name)).unwrap();
             std::fs::write(root.join(format!("run/udev/data/b{number}")), record).unwrap();
         }
+        // A slot for disks.
+        std::fs::write(root.join("sys/devices/ata1/sdf/removable"), "1\n").unwrap();
         symlink("/dev/vda7", root.join("run/boot-disk/state")).unwrap();
         std::fs::write(root.join("run/boot-disk/proven"), "").unwrap();
         world
@@ -134,7 +152,7 @@ mod tests {
         let world = world();
         let found = all(world.path());
         let devices: Vec<_> = found.iter().map(|stick| stick.device.as_str()).collect();
-        assert_eq!(devices, ["sdb1", "sdc", "vdc"]);
+        assert_eq!(devices, ["sdb1", "sdc", "sdf", "vdc"]);
         let stick = &found[0];
         assert_eq!(
             (stick.label.as_str(), stick.model.as_str(), stick.size),
@@ -148,7 +166,9 @@ mod tests {
     fn the_units_touch_sticks_only_whatever_they_are_told() {
         let world = world();
         assert!(is_stick(world.path(), "sdb1") && is_stick(world.path(), "vdc"));
-        for no in ["vda1", "vda7", "vda", "vdb", "sdc", "sdd", "zd0", "nbd0", "sdz", "../sdb1", ""] {
+        for no in [
+            "vda1", "vda7", "vda", "vdb", "sdc", "sdd", "sde", "nvme0n1", "zd0", "nbd0", "sdz", "../sdb1", "",
+        ] {
             assert!(!is_stick(world.path(), no), "{no}");
         }
     }

@@ -1,11 +1,15 @@
 //! First boot and console, as their owner sees them: typed on a keyboard, read from a screen.
 
+mod afterwards;
+mod bundle;
 mod cuts;
 mod moved;
 mod person;
 mod pictures;
 mod set_up;
+mod stick;
 
+pub use afterwards::play as afterwards;
 pub use cuts::play as cuts;
 pub use moved::play as moved;
 pub use pictures::play as pictures;

@@ -2,22 +2,24 @@
 //! box is set up at its screen and keyboard, takes over the disks, and what was backed up starts there.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use qemu_harness::{Disk, Key, Layout, Mac, UserNic, Vm};
+use qemu_harness::{Bytes, Disk, Key, Layout, Mac, UserNic, Vm};
 use serde_json::Value;
 
+use super::bundle;
 use super::person::{Person, words};
-use super::set_up::{self, Given, PASSWORD, STEPS, Step, Wishes};
+use super::set_up::{self, Given, PASSWORD, Step, Wishes};
+use super::stick::Stick;
 use crate::appliance::{Appliance, DATA_DISK};
 use crate::narrate::Narrator;
 use crate::story::{self, Cast, backups, failover};
 use crate::world::{Images, World};
 
 const COMMAND: Duration = Duration::from_secs(120);
+const STICK: Bytes = Bytes::mib(128);
 /// A recovery key that is none of this story's.
 const ANOTHER_KEY: &str = "000011 000022 000033 000044 000055 000066 000077 000088";
 
@@ -44,17 +46,6 @@ pub fn play(
     attempt.with_context(|| format!("consoles and logs are in {}", world.run_dir.display()))
 }
 
-/// A disk with a file system on it that somebody may still want.
-fn keepsake(world: &World) -> anyhow::Result<PathBuf> {
-    let file = world.run_dir.join("keepsake.raw");
-    let created = std::fs::File::create(&file).and_then(|file| file.set_len(DATA_DISK.get()));
-    created.with_context(|| format!("cannot make {}", file.display()))?;
-    let made = Command::new("mkfs.vfat").args(["-n", "KEEPSAKE"]).arg(&file).output();
-    let made = made.context("cannot start mkfs.vfat of Debian's package dosfstools")?;
-    ensure!(made.status.success(), "mkfs.vfat: {}", String::from_utf8_lossy(&made.stderr));
-    Ok(file)
-}
-
 /// The first so many bytes of a disk, which hold what tells its contents.
 fn head(file: &Path) -> anyhow::Result<Vec<u8>> {
     let mut head = Vec::new();
@@ -68,18 +59,16 @@ fn at_the_serial_line(
     images: &Images,
     narrator: &Narrator,
 ) -> anyhow::Result<(Appliance, Given)> {
-    let keepsake = keepsake(world)?;
-    let before = head(&keepsake)?;
+    // A disk with a file system on it that somebody may still want.
+    let keepsake = Stick::make(&world.run_dir, "KEEPSAKE", DATA_DISK, &[])?;
+    let before = head(keepsake.file())?;
     let begin = Instant::now();
-    let data = [
-        Disk::blank(DATA_DISK).named("data-a").serial("data-a"),
-        Disk::file(&keepsake).named("data-b").serial("data-b"),
-    ];
+    let data = [Disk::blank(DATA_DISK).named("data-a").serial("data-a"), keepsake.disk("data-b")];
     let vm = Appliance::unconfigured("appliance", images, data)
         .nic(&world.network, world.appliance_mac)
         .launch(&world.run_dir)?;
     let given = set_up::at_the_serial_line(&vm, &["data-b"], narrator, || {
-        ensure!(head(&keepsake)? == before, "a disk was written to before anybody agreed");
+        ensure!(head(keepsake.file())? == before, "a disk was written to before anybody agreed");
         Ok(())
     })?;
     Ok((Appliance::set_up(vm, begin.elapsed().as_secs_f64())?, given))
@@ -96,7 +85,7 @@ fn acts(cast: &mut Cast<'_>, given: &Given) -> anyhow::Result<()> {
     narrator.step("second backup", || backups::now(cast, "second", "changed"))?;
     let before = narrator.step("what the box knows", || knows(&cast.appliance, &cast.id))?;
     let newcomer = narrator.step(
-        "the box is destroyed; another takes its disks over, at screen and keyboard",
+        "the box is destroyed; another takes its disks over, at screen and keyboard, and writes a support bundle without a secret",
         || {
             cast.appliance.vm.power_cut()?;
             at_the_screen(cast.world, cast.images, &cast.appliance.vm, given)
@@ -126,16 +115,17 @@ fn knows(appliance: &Appliance, id: &str) -> anyhow::Result<Value> {
 /// Another box with the disks of one that is no more, set up with every kind of wrong answer.
 fn at_the_screen(world: &World, images: &Images, gone: &Vm, given: &Given) -> anyhow::Result<Appliance> {
     let begin = Instant::now();
+    let stick = Stick::make(&world.run_dir, "TOOLS", STICK, &[])?;
     let disk = |name: &str| anyhow::Ok(Disk::file(gone.disk_file(name)?).named(name).serial(name));
     let vm = Appliance::unconfigured("newcomer", images, [disk("data-a")?, disk("data-b")?])
+        .disk(stick.disk("stick"))
         .user_nic(UserNic::new(Mac::numbered(0x40)).outbound())
         .launch(&world.run_dir)?;
     let person =
         Person::at_the_screen(&vm, Layout::DE_NO_DEAD_KEYS)?.with_album(world.run_dir.join("pictures"))?;
     let wishes =
         Wishes { host_name: "understudy-2", address: None, password: PASSWORD, disks: ["", ""], erase: &[] };
-    let up_to_storage = STEPS.iter().take_while(|step| **step != Step::Disks);
-    for step in up_to_storage {
+    for step in set_up::before_storage() {
         match step {
             Step::Keyboard => {
                 german_keyboard(&person)?;
@@ -153,12 +143,13 @@ fn at_the_screen(world: &World, images: &Images, gone: &Vm, given: &Given) -> an
         step.go_on(&person, &wishes, &mut Vec::new())?;
     }
     take_over(&person, given)?;
-    let code = set_up::agree(&person)?;
-    ensure!(!code.is_empty(), "there is no pairing code");
+    let pairing_code = set_up::agree(&person)?;
     person.sees(crate::machine::NAME)?;
     person.picture("overview")?;
+    let ready_seconds = begin.elapsed().as_secs_f64();
+    bundle::play(&person, &vm, &Given { key: given.key.clone(), pairing_code }, &stick)?;
     drop(person);
-    Appliance::set_up(vm, begin.elapsed().as_secs_f64())
+    Appliance::set_up(vm, ready_seconds)
 }
 
 /// What is printed on the keys is German.
@@ -211,7 +202,7 @@ fn wrong_passwords(person: &Person<'_>) -> anyhow::Result<()> {
 
 /// The pool that is on the disks, with its key, after other keys.
 fn take_over(person: &Person<'_>, given: &Given) -> anyhow::Result<()> {
-    existing_pool(person, |person| {
+    set_up::existing_pool(person, |person| {
         person.button("Go on")?;
         person.sees("Say with the space bar or x that backstage is off")?;
         person.picture("import")?;
@@ -229,23 +220,8 @@ fn take_over(person: &Person<'_>, given: &Given) -> anyhow::Result<()> {
     person.goes_to("(*)")?;
     person.chooses("Go back and change: Storage")?;
     person.button("Go on")?;
-    existing_pool(person, |_| Ok(()))?;
+    set_up::existing_pool(person, |_| Ok(()))?;
     person.fills("Recovery key:", &format!("{}\n", given.key.join(" ")))?;
     person.page("Summary (7 of 7)")?;
-    Ok(())
-}
-
-/// Chooses the pool that is on the disks, up to the page that asks for its key. `doubts` are what comes before that.
-fn existing_pool(
-    person: &Person<'_>,
-    doubts: impl FnOnce(&Person<'_>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    person.page("Storage (6 of 7)")?;
-    person.picture("storage")?;
-    person.types("\n")?;
-    person.page("Storage: existing pool (6 of 7)")?;
-    doubts(person)?;
-    person.button("Go on")?;
-    person.page("Storage: recovery key (6 of 7)")?;
     Ok(())
 }

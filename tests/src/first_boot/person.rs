@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use qemu_harness::{Deadline, Font, Key, Layout, Screen, Seat, Vm};
 
+use crate::appliance::OVERVIEW;
+
 /// How long an emulated box may take to its console.
 const BOOT: Duration = Duration::from_secs(600);
 /// How long a page may take to come on an emulated box.
@@ -66,7 +68,12 @@ impl<'vm> Person<'vm> {
 
     /// Waits for the page that shows this, and gives all of it.
     pub fn page(&self, shows: &str) -> anyhow::Result<Screen> {
-        self.sees_within(shows, PAGE)?;
+        self.page_within(shows, PAGE)
+    }
+
+    /// The same for a page that takes longer.
+    pub fn page_within(&self, shows: &str, limit: Duration) -> anyhow::Result<Screen> {
+        self.sees_within(shows, limit)?;
         self.pages.set(self.pages.get() + 1);
         // A line draws a page from top to bottom.
         Ok(self.seat.wait_stable(SETTLED, KEY)?)
@@ -136,6 +143,21 @@ impl<'vm> Person<'vm> {
             }
         }
         bail!("{line:?} cannot be reached with the arrows on\n{}", self.seat.screen()?)
+    }
+
+    /// Opens a page of the menu, from the overview.
+    pub fn opens(&self, entry: &str) -> anyhow::Result<()> {
+        self.seat.press(Key::Enter)?;
+        self.page(": menu")?;
+        self.chooses(entry)?;
+        Ok(self.seat.press(Key::Enter)?)
+    }
+
+    /// Goes back from the menu to the overview.
+    pub fn closes_the_menu(&self) -> anyhow::Result<Screen> {
+        self.page(": menu")?;
+        self.types("q")?;
+        self.page(OVERVIEW)
     }
 
     /// Presses a button.

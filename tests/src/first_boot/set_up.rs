@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use qemu_harness::{Key, Seat, Vm};
 
 use super::person::{Person, words};
-use crate::appliance::ADDRESS;
+use crate::appliance::{ADDRESS, OVERVIEW};
 use crate::narrate::Narrator;
 
 /// A password that is not guessed.
@@ -195,6 +195,26 @@ pub fn to_the_summary(person: &Person<'_>, wishes: &Wishes<'_>) -> anyhow::Resul
     Ok(key)
 }
 
+/// Those before the pool is made, or taken over.
+pub fn before_storage() -> impl Iterator<Item = Step> {
+    STEPS.into_iter().take_while(|step| *step != Step::Disks)
+}
+
+/// Chooses the pool that is on the disks, up to the page that asks for its key. `doubts` are what comes before that.
+pub fn existing_pool(
+    person: &Person<'_>,
+    doubts: impl FnOnce(&Person<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    person.page("Storage (6 of 7)")?;
+    person.picture("storage")?;
+    person.types("\n")?;
+    person.page("Storage: existing pool (6 of 7)")?;
+    doubts(person)?;
+    person.button("Go on")?;
+    person.page("Storage: recovery key (6 of 7)")?;
+    Ok(())
+}
+
 /// Reads all of it: it is longer than the screen.
 fn summary(person: &Person<'_>, wishes: &Wishes<'_>) -> anyhow::Result<()> {
     let mut said = words(&person.seat.screen()?);
@@ -248,6 +268,6 @@ pub fn agree(person: &Person<'_>) -> anyhow::Result<String> {
     let code = code.context("the last page has no pairing code")?.to_owned();
     ensure!(text.contains("https://"), "the last page has no address: {text}");
     person.types("\n")?;
-    person.page("Enter or m: menu")?;
+    person.page(OVERVIEW)?;
     Ok(code)
 }

@@ -23,7 +23,8 @@ const TOO_OLD: &str = "too-old.raucb";
 const STRANGER: &str = "stranger.raucb";
 const UNSIGNED: &str = "unsigned.raucb";
 const TRUNCATED: &str = "truncated.raucb";
-const TAMPERED: &str = "tampered.raucb";
+/// The next version with one bit flipped.
+pub const TAMPERED: &str = "tampered.raucb";
 
 /// What a box must refuse, and a part of why it says so.
 pub const REFUSED: [(&str, &str); 6] = [

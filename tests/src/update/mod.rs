@@ -23,6 +23,7 @@ use crate::first_boot;
 use crate::narrate::Narrator;
 use crate::world::{Images, World};
 use bundles::Bundles;
+pub(crate) use bundles::{NEXT, TAMPERED};
 use mirror::Mirror;
 
 /// An installation on an emulated box.
@@ -45,7 +46,7 @@ pub struct Options {
 }
 
 /// A world with a mirror that has the bundles, and the images, of which the appliance's is flashed onto a disk.
-fn prepare(options: &Options, narrator: &Narrator) -> anyhow::Result<(World, Images, Mirror)> {
+pub(crate) fn prepare(options: &Options, narrator: &Narrator) -> anyhow::Result<(World, Images, Mirror)> {
     let world = World::new(&options.out.join("run"))?;
     let (mut images, mirror) = narrator.step("build the images and their bundles", || {
         let builder = os_image::Builder::open(&options.workspace, &options.cache)?
@@ -85,7 +86,7 @@ fn fetch(appliance: &Appliance, mirror: &Mirror, bundle: &str) -> anyhow::Result
 }
 
 /// Waits until the box has judged itself, and compares what runs.
-fn expect(appliance: &Appliance, slot: &str, version: &str) -> anyhow::Result<()> {
+pub(crate) fn expect(appliance: &Appliance, slot: &str, version: &str) -> anyhow::Result<()> {
     let found = running(appliance)?;
     ensure!(
         found == (slot.to_owned(), version.to_owned()),
