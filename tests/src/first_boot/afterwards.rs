@@ -4,12 +4,12 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
-use qemu_harness::{Bytes, Deadline, Disk, Mac, Seat, UserNic};
+use qemu_harness::{Bytes, Deadline, Disk, Seat};
 
 use super::person::{Person, words};
-use super::set_up::{self, DISKS, Given, Wishes};
+use super::set_up::{self, DISKS, Given, Lan, Wishes};
 use super::stick::Stick;
-use crate::appliance::{Appliance, DATA_DISK, OVERVIEW};
+use crate::appliance::{ADDRESS, Appliance, DATA_DISK, OVERVIEW};
 use crate::narrate::Narrator;
 use crate::update::{self, NEXT, Options, TAMPERED};
 use crate::world::{Images, World};
@@ -31,10 +31,10 @@ pub fn play(options: &Options, narrator: &Narrator) -> anyhow::Result<()> {
     let bundles = options.out.join("bundles");
     let stick =
         Stick::make(&world.run_dir, "UPDATES", STICK, &[&bundles.join(TAMPERED), &bundles.join(NEXT)])?;
-    let (mut appliance, given) = narrator
-        .step("a configuration disk with a mistake is refused; the box is set up by typing", || {
-            boot(&world, &images, &stick, narrator)
-        })?;
+    let (mut appliance, given) = narrator.step(
+        "a configuration disk with a mistake is refused; the box is set up by typing, without network",
+        || boot(&world, &images, &stick, narrator),
+    )?;
     let attempt = acts(&mut appliance, &given, narrator);
     if attempt.is_err() {
         let _ = appliance.save_journal(&world.run_dir.join("appliance.journal"));
@@ -55,8 +55,8 @@ fn boot(
         .disk(stick.disk("stick"))
         .disk(Disk::files("UNDERSTUDY", [("understudy.toml", WRONG_ANSWERS)]).named("answers"))
         .nic(&world.network, world.appliance_mac)
-        .user_nic(UserNic::new(Mac::numbered(0x30)).outbound())
         .launch(&world.run_dir)?;
+    vm.unplug_cable(world.appliance_mac)?;
     let person = Person::at(Seat::at_terminal(&vm));
     let said = words(&person.sees_first()?);
     for part in ["understudy.toml, line 3: ", "\"my box!\" is no host name", "Nothing of that file was used"]
@@ -64,11 +64,14 @@ fn boot(
         ensure!(said.contains(part), "set-up does not say {part:?}: {said}");
     }
     drop(person);
-    let given = set_up::at_the_serial_line(&vm, &[], narrator, || Ok(()))?;
+    let wishes = Wishes { lan: Lan::None, ..Wishes::default() };
+    let given = set_up::at_the_serial_line(&vm, &wishes, narrator, || Ok(()))?;
+    vm.plug_cable(world.appliance_mac)?;
     Ok((Appliance::set_up(vm, begin.elapsed().as_secs_f64())?, given))
 }
 
 fn acts(appliance: &mut Appliance, given: &Given, narrator: &Narrator) -> anyhow::Result<()> {
+    narrator.step("it gets its network in the menu", || network(appliance))?;
     narrator.step("nobody can log in anywhere", || no_login(appliance))?;
     narrator.step("support mode gives a shell, until it is switched off", || support_mode(appliance))?;
     narrator.step("support mode ends by itself, and its shell with it", || it_ends_by_itself(appliance))?;
@@ -85,6 +88,19 @@ fn acts(appliance: &mut Appliance, given: &Given, narrator: &Narrator) -> anyhow
 
 fn at_the_serial_line(appliance: &Appliance) -> Person<'_> {
     Person::at(Seat::at_terminal(&appliance.vm))
+}
+
+fn network(appliance: &Appliance) -> anyhow::Result<()> {
+    let person = at_the_serial_line(appliance);
+    person.opens("Network")?;
+    person.page("What you fill in is tried first, and kept when you say so.")?;
+    set_up::tries(&person, &set_up::fixed())?;
+    person.page("The network works with these settings.")?;
+    person.button("Keep it")?;
+    person.page("The network is changed.")?;
+    person.closes_the_menu()?;
+    person.sees(&format!("Web page https://{ADDRESS}/"))?;
+    Ok(())
 }
 
 fn no_login(appliance: &Appliance) -> anyhow::Result<()> {
@@ -223,13 +239,14 @@ fn factory_reset(appliance: &mut Appliance, given: &Given) -> anyhow::Result<()>
     for line in own.lines() {
         ensure!(!kept.contains(line), "the box still has {line}");
     }
+    let wishes = Wishes::default();
     for step in set_up::before_storage() {
-        step.go_on(&person, &Wishes::default(), &mut Vec::new())?;
+        step.go_on(&person, &wishes, &mut Vec::new())?;
     }
     set_up::existing_pool(&person, |_| Ok(()))?;
     person.fills("Recovery key:", &format!("{}\n", given.key.join(" ")))?;
     person.page("Summary (7 of 7)")?;
-    set_up::agree(&person)?;
+    set_up::agree(&person, &wishes)?;
     drop(person);
     appliance.shell = shell;
     let after = appliance.shell.succeed(points, COMMAND)?;

@@ -92,7 +92,7 @@ fn after_summary(mut vm: Vm, after: f64, wishes: &Wishes<'_>) -> anyhow::Result<
     let came = if words(&screen).contains("Understudy set-up") {
         let person = Person::at(seat);
         set_up::to_the_summary(&person, wishes)?;
-        set_up::agree(&person)?;
+        set_up::agree(&person, wishes)?;
         "set-up began anew, and the same disks were taken"
     } else {
         "the box went on by itself"

@@ -29,6 +29,6 @@ pub fn boot_with_outside(world: &World, images: &Images, narrator: &Narrator) ->
         .nic(&world.network, world.appliance_mac)
         .user_nic(UserNic::new(Mac::numbered(0x30)).outbound())
         .launch(&world.run_dir)?;
-    set_up::at_the_serial_line(&vm, &[], narrator, || Ok(()))?;
+    set_up::at_the_serial_line(&vm, &set_up::Wishes::default(), narrator, || Ok(()))?;
     Appliance::set_up(vm, begin.elapsed().as_secs_f64())?.with_outside()
 }

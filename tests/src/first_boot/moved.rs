@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::bundle;
 use super::person::{Person, words};
-use super::set_up::{self, Given, PASSWORD, Step, Wishes};
+use super::set_up::{self, Given, Lan, PASSWORD, Step, Wishes};
 use super::stick::Stick;
 use crate::appliance::{Appliance, DATA_DISK};
 use crate::narrate::Narrator;
@@ -67,7 +67,8 @@ fn at_the_serial_line(
     let vm = Appliance::unconfigured("appliance", images, data)
         .nic(&world.network, world.appliance_mac)
         .launch(&world.run_dir)?;
-    let given = set_up::at_the_serial_line(&vm, &["data-b"], narrator, || {
+    let wishes = Wishes { erase: &["data-b"], ..Wishes::default() };
+    let given = set_up::at_the_serial_line(&vm, &wishes, narrator, || {
         ensure!(head(keepsake.file())? == before, "a disk was written to before anybody agreed");
         Ok(())
     })?;
@@ -84,6 +85,16 @@ fn acts(cast: &mut Cast<'_>, given: &Given) -> anyhow::Result<()> {
     narrator.note(&format!("{:.0} s from the overview to the first backup", begin.elapsed().as_secs_f64()));
     narrator.step("second backup", || backups::now(cast, "second", "changed"))?;
     let before = narrator.step("what the box knows", || knows(&cast.appliance, &cast.id))?;
+    narrator.step("the catalogue is made anew from the pool alone, the same row by row", || {
+        let rebuilt = cast.appliance.ask("catalog rebuild")?;
+        ensure!(
+            rebuilt["machines"] == 1
+                && rebuilt["points"] == 2
+                && rebuilt["unreadable"] == serde_json::json!([]),
+            "one machine with two points is {rebuilt:#}"
+        );
+        same(&before, &knows(&cast.appliance, &cast.id)?)
+    })?;
     let newcomer = narrator.step(
         "the box is destroyed; another takes its disks over, at screen and keyboard, and writes a support bundle without a secret",
         || {
@@ -92,13 +103,14 @@ fn acts(cast: &mut Cast<'_>, given: &Given) -> anyhow::Result<()> {
         },
     )?;
     cast.appliance = newcomer;
-    narrator.step("it knows the same, row by row", || {
-        let after = knows(&cast.appliance, &cast.id)?;
-        ensure!(after == before, "before: {before:#}\nafter: {after:#}");
-        Ok(())
-    })?;
+    narrator.step("it knows the same, row by row", || same(&before, &knows(&cast.appliance, &cast.id)?))?;
     narrator.step("compare every recovery point with its copy", || backups::prove(cast))?;
     narrator.step("the machine dies; its stand-in boots on the other box", || failover::latest(cast))
+}
+
+fn same(before: &Value, after: &Value) -> anyhow::Result<()> {
+    ensure!(after == before, "before: {before:#}\nafter: {after:#}");
+    Ok(())
 }
 
 /// Machines and recovery points, without what time changes.
@@ -124,7 +136,7 @@ fn at_the_screen(world: &World, images: &Images, gone: &Vm, given: &Given) -> an
     let person =
         Person::at_the_screen(&vm, Layout::DE_NO_DEAD_KEYS)?.with_album(world.run_dir.join("pictures"))?;
     let wishes =
-        Wishes { host_name: "understudy-2", address: None, password: PASSWORD, disks: ["", ""], erase: &[] };
+        Wishes { host_name: "understudy-2", lan: Lan::Dhcp, password: PASSWORD, disks: ["", ""], erase: &[] };
     for step in set_up::before_storage() {
         match step {
             Step::Keyboard => {
@@ -143,7 +155,7 @@ fn at_the_screen(world: &World, images: &Images, gone: &Vm, given: &Given) -> an
         step.go_on(&person, &wishes, &mut Vec::new())?;
     }
     take_over(&person, given)?;
-    let pairing_code = set_up::agree(&person)?;
+    let pairing_code = set_up::agree(&person, &wishes)?;
     person.sees(crate::machine::NAME)?;
     person.picture("overview")?;
     let ready_seconds = begin.elapsed().as_secs_f64();

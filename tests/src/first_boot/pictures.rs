@@ -5,7 +5,7 @@ use std::path::Path;
 use qemu_harness::{Disk, Key, Layout, Mac, UserNic};
 
 use super::person::Person;
-use super::set_up::{self, DISKS, Wishes};
+use super::set_up::{self, DISKS, Lan, Wishes};
 use crate::appliance::{Appliance, DATA_DISK};
 use crate::narrate::Narrator;
 use crate::world::{Images, World};
@@ -29,8 +29,9 @@ pub fn play(
         Person::at_the_screen(&vm, Layout::US)?.with_album(album.to_owned())
     })?;
     narrator.step("set it up", || {
-        set_up::to_the_summary(&person, &Wishes { address: None, ..Wishes::default() })?;
-        set_up::agree(&person)
+        let wishes = Wishes { lan: Lan::Dhcp, ..Wishes::default() };
+        set_up::to_the_summary(&person, &wishes)?;
+        set_up::agree(&person, &wishes)
     })?;
     narrator.step("look around", || {
         person.picture("overview")?;

@@ -14,11 +14,20 @@ pub const PASSWORD: &str = "tubular giraffe mending slate";
 /// Serial numbers of a box's data disks.
 pub const DISKS: [&str; 2] = ["data-a", "data-b"];
 
+/// How a box is to be reached.
+pub enum Lan {
+    /// The network says.
+    Dhcp,
+    /// At this address, with prefix length.
+    Fixed(String),
+    /// Not yet.
+    None,
+}
+
 /// What whoever sits there wants.
 pub struct Wishes<'a> {
     pub host_name: &'a str,
-    /// With prefix length; from the network (DHCP) where there is none.
-    pub address: Option<String>,
+    pub lan: Lan,
     pub password: &'a str,
     /// Serial numbers of the two disks of the new pool.
     pub disks: [&'a str; 2],
@@ -30,12 +39,17 @@ impl Default for Wishes<'_> {
     fn default() -> Self {
         Self {
             host_name: "backstage",
-            address: Some(format!("{ADDRESS}/24")),
+            lan: Lan::Fixed(fixed()),
             password: PASSWORD,
             disks: DISKS,
             erase: &[],
         }
     }
+}
+
+/// The address of a box on the private network, as it is typed.
+pub fn fixed() -> String {
+    format!("{ADDRESS}/24")
 }
 
 /// What a box gave whoever set it up.
@@ -130,7 +144,12 @@ impl Step {
         wishes: &Wishes<'_>,
         key: &mut Vec<String>,
     ) -> anyhow::Result<()> {
-        if self == Self::Erase && wishes.erase.is_empty() {
+        let is_left_out = match self {
+            Self::Erase => wishes.erase.is_empty(),
+            Self::Trial => matches!(wishes.lan, Lan::None),
+            _ => false,
+        };
+        if is_left_out {
             return Ok(());
         }
         let screen = person.page(self.shows())?;
@@ -143,17 +162,11 @@ impl Step {
                 person.fills("Host name:", wishes.host_name)?;
                 person.types("\n")
             }
-            Self::Network => match &wishes.address {
+            Self::Network => match &wishes.lan {
                 // Port, address, VLAN.
-                None => person.types("\n\n\n"),
-                Some(address) => {
-                    person.types("\t")?;
-                    person.seat.press(Key::Down)?;
-                    person.sees("> (*) The box has a fixed address")?;
-                    person.types(&format!("\t{address}\t"))?;
-                    // Neither a router nor name servers.
-                    person.button("Try it")
-                }
+                Lan::Dhcp => person.types("\n\n\n"),
+                Lan::Fixed(address) => tries(person, address),
+                Lan::None => person.button("Go on without network"),
             },
             Self::Trial => {
                 let said = words(&screen);
@@ -186,6 +199,15 @@ impl Step {
             Self::Summary => summary(person, wishes),
         }
     }
+}
+
+/// On the page for the network: a fixed address, and neither a router nor name servers.
+pub fn tries(person: &Person<'_>, address: &str) -> anyhow::Result<()> {
+    person.types("\t")?;
+    person.seat.press(Key::Down)?;
+    person.sees("> (*) The box has a fixed address")?;
+    person.types(&format!("\t{address}\t"))?;
+    person.button("Try it")
 }
 
 /// From the first page to the summary, which is not agreed to. Gives the recovery key, group by group.
@@ -225,7 +247,11 @@ fn summary(person: &Person<'_>, wishes: &Wishes<'_>) -> anyhow::Result<()> {
         said += &words(&person.seat.screen()?);
         ensure!(said.len() < 100 * before, "the summary has no end: {said}");
     }
-    for wanted in wishes.disks.iter().copied().chain([wishes.host_name]).chain(wishes.address.as_deref()) {
+    let address = match &wishes.lan {
+        Lan::Fixed(address) => Some(address.as_str()),
+        Lan::Dhcp | Lan::None => None,
+    };
+    for wanted in wishes.disks.iter().copied().chain([wishes.host_name]).chain(address) {
         ensure!(said.contains(wanted), "the summary does not name {wanted}: {said}");
     }
     for serial in wishes.erase {
@@ -238,7 +264,7 @@ fn summary(person: &Person<'_>, wishes: &Wishes<'_>) -> anyhow::Result<()> {
 /// Sets a box up that was just switched on, at its serial line, and says what that takes. `agreeing` is called when the summary is shown.
 pub fn at_the_serial_line(
     vm: &Vm,
-    erase: &[&str],
+    wishes: &Wishes<'_>,
     narrator: &Narrator,
     agreeing: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<Given> {
@@ -246,9 +272,9 @@ pub fn at_the_serial_line(
     let person = Person::at(Seat::at_terminal(vm));
     person.sees_first()?;
     let first_page = power_on.elapsed();
-    let key = to_the_summary(&person, &Wishes { erase, ..Wishes::default() })?;
+    let key = to_the_summary(&person, wishes)?;
     agreeing()?;
-    let pairing_code = agree(&person)?;
+    let pairing_code = agree(&person, wishes)?;
     narrator.note(&format!(
         "{} pages, {} keys; {:.0} s from power on to the first page, {:.0} s from there to the overview",
         person.pages(),
@@ -260,13 +286,14 @@ pub fn at_the_serial_line(
 }
 
 /// Agrees to the summary, waits until the box is set up, and gives the pairing code that it shows.
-pub fn agree(person: &Person<'_>) -> anyhow::Result<String> {
+pub fn agree(person: &Person<'_>, wishes: &Wishes<'_>) -> anyhow::Result<String> {
     person.button("Set the box up")?;
     let text = words(&person.page("Pairing code: ")?);
     person.picture("done")?;
     let code = text.split("Pairing code: ").nth(1).and_then(|rest| rest.split(' ').next());
     let code = code.context("the last page has no pairing code")?.to_owned();
-    ensure!(text.contains("https://"), "the last page has no address: {text}");
+    let address = if matches!(wishes.lan, Lan::None) { "none yet: check the cable" } else { "https://" };
+    ensure!(text.contains(address), "the last page does not say {address:?}: {text}");
     person.types("\n")?;
     person.page(OVERVIEW)?;
     Ok(code)
