@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use qemu_harness::{Bytes, Deadline, Disk, Mac, Network, Pattern, Seat, Shell, UserNic, Vm, VmBuilder};
+use qemu_harness::{
+    Bytes, Deadline, Disk, Mac, Network, Pattern, Screen, Seat, Shell, UserNic, Vm, VmBuilder,
+};
 use serde_json::Value;
 
 use crate::world::{Images, World};
@@ -283,6 +285,8 @@ pub(crate) fn says_ready(vm: &Vm) -> anyhow::Result<()> {
 const READY: &str = "Web page https://";
 /// At the end of the overview, whether the box serves or not.
 pub(crate) const OVERVIEW: &str = "Enter or m: menu";
+/// How long a page is the same that is drawn.
+const DRAWN: Duration = Duration::from_millis(700);
 /// At the top of the first page of set-up.
 const SET_UP: &str = "Understudy set-up";
 
@@ -292,12 +296,17 @@ fn first_words(vm: &Vm) -> anyhow::Result<String> {
     let deadline = Deadline::seconds(600);
     // One that restarts shows the overview of before until its firmware clears the screen.
     seat.wait_gone(Pattern::text(OVERVIEW), deadline)?;
-    let mut said = String::new();
     seat.wait_until("the overview of a box that serves, or set-up", deadline, |screen| {
-        said = screen.text().split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = words(screen);
         said.contains(SET_UP) || said.contains(OVERVIEW) && (said.contains(READY) || said.contains(" ! "))
     })?;
-    Ok(said)
+    // A line draws a page from top to bottom.
+    Ok(words(&seat.wait_stable(DRAWN, deadline)?))
+}
+
+/// What a screen says, with each gap as one blank.
+pub(crate) fn words(screen: &Screen) -> String {
+    screen.text().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A text in a document, by its key.

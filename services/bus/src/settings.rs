@@ -33,7 +33,7 @@ pub struct Status {
 }
 
 /// A hardware Ethernet port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct Port {
     /// The kernel's name of it, such as `eth0`.
     pub name: String,

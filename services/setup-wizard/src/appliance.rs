@@ -6,7 +6,10 @@ mod maintenance;
 use std::fmt;
 use std::future::Future;
 
-pub use maintenance::{Stick, Update, UpdateState};
+pub use maintenance::{Update, UpdateState};
+pub use understudy_bus::maintenance::Stick;
+pub use understudy_bus::settings::{Check, Keyboard, Port, Trial};
+pub use understudy_bus::zfs::ImportablePool;
 
 /// What failed, why and what next; a text for a person.
 pub type Result<T> = std::result::Result<T, String>;
@@ -58,52 +61,6 @@ pub struct About {
     pub slot: String,
 }
 
-/// A network port.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Port {
-    /// The kernel's name.
-    pub name: String,
-    /// Hardware address.
-    pub mac: String,
-    /// Whether something answers at the other end of the cable.
-    pub link: bool,
-    /// Speed in Mbit/s; 0 if unknown.
-    pub speed_mbit: u32,
-    /// The kernel's driver.
-    pub driver: String,
-    /// Addresses it has, with prefix length.
-    pub addresses: Vec<String>,
-}
-
-/// A part of a network trial.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// What was tried.
-    pub what: String,
-    /// Whether it went well.
-    pub ok: bool,
-    /// What came out, or why it failed and what to do.
-    pub said: String,
-}
-
-/// What came of trying a network.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Trial {
-    /// Addresses the box has in it.
-    pub addresses: Vec<String>,
-    /// Its router; empty if none.
-    pub gateway: String,
-    /// Each thing tried, in order.
-    pub checks: Vec<Check>,
-}
-
-impl Trial {
-    /// Whether everything went well.
-    pub fn is_good(&self) -> bool {
-        self.checks.iter().all(|check| check.ok)
-    }
-}
-
 /// A disk that is there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Disk {
@@ -125,29 +82,6 @@ pub struct Disk {
     pub contents: String,
     /// Why it cannot be used; empty if it can.
     pub unusable: String,
-}
-
-/// A pool that stands on disks of this box and is not imported.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ForeignPool {
-    /// What tells it from any other.
-    pub guid: u64,
-    /// Its name.
-    pub name: String,
-    /// `ONLINE`, `DEGRADED`, … as `zpool import` names it.
-    pub health: String,
-    /// What to know about it; empty if nothing.
-    pub hint: String,
-    /// Its disks.
-    pub disks: Vec<String>,
-    /// How many of them are not there.
-    pub missing: u32,
-    /// The host that used it last; empty if unknown.
-    pub last_host: String,
-    /// Whether another host had it last and did not release it: it may still be using it.
-    pub in_use_elsewhere: bool,
-    /// Whether an Understudy made it.
-    pub ours: bool,
 }
 
 /// The box's pool.
@@ -180,15 +114,6 @@ pub struct Machine {
     pub failure: String,
     /// How far the running backup is, in percent; `None` if none runs.
     pub running: Option<u8>,
-}
-
-/// A keyboard layout.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Keyboard {
-    /// The keymap's name, like `de`.
-    pub name: String,
-    /// In words; may be empty.
-    pub words: String,
 }
 
 /// What is wrong with answers.
@@ -238,7 +163,7 @@ pub trait Appliance: Send + Sync + 'static {
     /// Names of the IANA database that this box has.
     fn time_zones(&self) -> impl Future<Output = Result<Vec<String>>> + Send;
     fn disks(&self) -> impl Future<Output = Result<Vec<Disk>>> + Send;
-    fn importable(&self) -> impl Future<Output = Result<Vec<ForeignPool>>> + Send;
+    fn importable(&self) -> impl Future<Output = Result<Vec<ImportablePool>>> + Send;
     /// The pool; `None` where there is none yet.
     fn pool(&self) -> impl Future<Output = Result<Option<Pool>>> + Send;
     fn machines(&self) -> impl Future<Output = Result<Vec<Machine>>> + Send;

@@ -13,7 +13,7 @@ use zbus::proxy::CacheProperties;
 use zbus::{Connection, MatchRule, MessageStream};
 
 use crate::appliance::{
-    About, Appliance, Check, Disk, ForeignPool, Keyboard, Machine, Mistake, Pool, Port, RecoveryKey, Result,
+    About, Appliance, Disk, ImportablePool, Keyboard, Machine, Mistake, Pool, Port, RecoveryKey, Result,
     Secret, Source, Stage, Status, Stick, Trial, Update,
 };
 
@@ -140,22 +140,11 @@ impl Appliance for Bus {
     }
 
     async fn ports(&self) -> Result<Vec<Port>> {
-        let ports = self.settings.ports().await.map_err(said(settings::NAME))?;
-        let port = |port: settings::Port| Port {
-            name: port.name,
-            mac: port.mac,
-            link: port.link,
-            speed_mbit: port.speed_mbit,
-            driver: port.driver,
-            addresses: port.addresses,
-        };
-        Ok(ports.into_iter().map(port).collect())
+        self.settings.ports().await.map_err(said(settings::NAME))
     }
 
     async fn keyboards(&self) -> Result<Vec<Keyboard>> {
-        let keyboards = self.settings.keyboards().await.map_err(said(settings::NAME))?;
-        let keyboard = |known: settings::Keyboard| Keyboard { name: known.name, words: known.description };
-        Ok(keyboards.into_iter().map(keyboard).collect())
+        self.settings.keyboards().await.map_err(said(settings::NAME))
     }
 
     async fn time_zones(&self) -> Result<Vec<String>> {
@@ -181,20 +170,8 @@ impl Appliance for Bus {
         Ok(disks.into_iter().map(disk).collect())
     }
 
-    async fn importable(&self) -> Result<Vec<ForeignPool>> {
-        let pools = self.zfs.importable().await.map_err(said(zfs::NAME))?;
-        let pool = |pool: zfs::ImportablePool| ForeignPool {
-            guid: pool.guid,
-            name: pool.name,
-            health: pool.health,
-            hint: pool.hint,
-            disks: pool.disks,
-            missing: pool.missing,
-            last_host: pool.last_host,
-            in_use_elsewhere: pool.in_use_elsewhere,
-            ours: pool.ours,
-        };
-        Ok(pools.into_iter().map(pool).collect())
+    async fn importable(&self) -> Result<Vec<ImportablePool>> {
+        self.zfs.importable().await.map_err(said(zfs::NAME))
     }
 
     async fn pool(&self) -> Result<Option<Pool>> {
@@ -240,8 +217,7 @@ impl Appliance for Bus {
     }
 
     async fn sticks(&self) -> Result<Vec<Stick>> {
-        let sticks = self.maintenance.sticks().await.map_err(said(MAINTENANCE))?;
-        Ok(sticks.into_iter().map(maintenance::stick).collect())
+        self.maintenance.sticks().await.map_err(said(MAINTENANCE))
     }
 
     async fn update(&self) -> Result<Update> {
@@ -269,13 +245,7 @@ impl Appliance for Bus {
     }
 
     async fn try_network(&self, network: &str) -> Result<Trial> {
-        let trial = self.settings.try_network(network).await.map_err(said(settings::NAME))?;
-        let check = |check: settings::Check| Check { what: check.what, ok: check.ok, said: check.said };
-        Ok(Trial {
-            addresses: trial.addresses,
-            gateway: trial.gateway,
-            checks: trial.checks.into_iter().map(check).collect(),
-        })
+        self.settings.try_network(network).await.map_err(said(settings::NAME))
     }
 
     async fn end_trial(&self) -> Result<()> {

@@ -1,7 +1,7 @@
 //! What the box has said so far.
 
 use crate::appliance::{
-    About, Disk, ForeignPool, Keyboard, Machine, Pool, Port, Result, Source, Status, Stick, Update,
+    About, Disk, ImportablePool, Keyboard, Machine, Pool, Port, Result, Source, Status, Stick, Update,
 };
 use crate::request::{Answer, Request};
 
@@ -16,7 +16,7 @@ pub(crate) struct Facts {
     pub keyboards: Asked<Vec<Keyboard>>,
     pub time_zones: Asked<Vec<String>>,
     pub disks: Asked<Vec<Disk>>,
-    pub importable: Asked<Vec<ForeignPool>>,
+    pub importable: Asked<Vec<ImportablePool>>,
     pub pool: Asked<Option<Pool>>,
     pub machines: Asked<Vec<Machine>>,
     pub sticks: Asked<Vec<Stick>>,
@@ -130,7 +130,7 @@ impl Facts {
         self.pool.as_ref()?.as_ref().ok()?.as_ref()
     }
 
-    pub fn importable(&self) -> &[ForeignPool] {
+    pub fn importable(&self) -> &[ImportablePool] {
         list(&self.importable)
     }
 

@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use understudy_answers::PasswordHash;
 
 use crate::appliance::{
-    About, Appliance, Disk, ForeignPool, Keyboard, Machine, Mistake, Pool, Port, RecoveryKey, Result, Secret,
-    Source, Status, Stick, Trial, Update,
+    About, Appliance, Disk, ImportablePool, Keyboard, Machine, Mistake, Pool, Port, RecoveryKey, Result,
+    Secret, Source, Status, Stick, Trial, Update,
 };
 use crate::password;
 use crate::recovery_key::{self, Questions};
@@ -136,7 +136,7 @@ pub enum Answer {
     Keyboards(Result<Vec<Keyboard>>),
     TimeZones(Result<Vec<String>>),
     Disks(Result<Vec<Disk>>),
-    Importable(Result<Vec<ForeignPool>>),
+    Importable(Result<Vec<ImportablePool>>),
     Pool(Result<Option<Pool>>),
     Machines(Result<Vec<Machine>>),
     Check(Result<Vec<Mistake>>),

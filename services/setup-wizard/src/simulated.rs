@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use understudy_answers::{Answers, parse, parse_network};
 
 use crate::appliance::{
-    About, Appliance, Check, Disk, ForeignPool, Keyboard, Machine, Mistake, Pool, Port, RecoveryKey, Result,
-    Secret, Source, Stage, Status, Stick, Trial, Update,
+    About, Appliance, Check, Disk, ImportablePool, Keyboard, Machine, Mistake, Pool, Port, RecoveryKey,
+    Result, Secret, Source, Stage, Status, Stick, Trial, Update,
 };
 pub use maintenance::{Maintenance, stick};
 
@@ -24,7 +24,7 @@ pub struct World {
     /// As the box says.
     pub disks: Vec<Disk>,
     /// As the box says.
-    pub importable: Vec<ForeignPool>,
+    pub importable: Vec<ImportablePool>,
     /// As the box says.
     pub pool: Option<Pool>,
     /// As the box says.
@@ -199,7 +199,8 @@ impl Appliance for Simulated {
     }
 
     fn keyboards(&self) -> impl Future<Output = Result<Vec<Keyboard>>> + Send {
-        let keyboard = |(name, words): (&str, &str)| Keyboard { name: name.into(), words: words.into() };
+        let keyboard =
+            |(name, words): (&str, &str)| Keyboard { name: name.into(), description: words.into() };
         let all =
             [("de", "German"), ("fr", "French"), ("ch", "Swiss"), ("uk", "British"), ("us", "American")];
         ready(Ok(all.map(keyboard).to_vec()))
@@ -221,7 +222,7 @@ impl Appliance for Simulated {
         self.say(|world| world.disks.clone())
     }
 
-    fn importable(&self) -> impl Future<Output = Result<Vec<ForeignPool>>> + Send {
+    fn importable(&self) -> impl Future<Output = Result<Vec<ImportablePool>>> + Send {
         self.say(|world| world.importable.clone())
     }
 

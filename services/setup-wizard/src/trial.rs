@@ -33,7 +33,7 @@ impl Trying {
     }
 
     pub fn is_good(&self) -> bool {
-        matches!(&self.result, Some(Ok(trial)) if trial.is_good())
+        matches!(&self.result, Some(Ok(trial)) if trial.checks.iter().all(|check| check.ok))
     }
 
     /// What came out.

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, ensure};
 use qemu_harness::{Bytes, Deadline, Disk, Seat};
 
-use super::person::{Person, words};
+use super::person::Person;
 use super::set_up::{self, DISKS, Given, Lan, Wishes};
 use super::stick::Stick;
-use crate::appliance::{ADDRESS, Appliance, DATA_DISK, OVERVIEW};
+use crate::appliance::{ADDRESS, Appliance, DATA_DISK, OVERVIEW, words};
 use crate::narrate::Narrator;
 use crate::update::{self, NEXT, Options, TAMPERED};
 use crate::world::{Images, World};

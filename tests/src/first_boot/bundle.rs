@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use qemu_harness::{Deadline, Shell, Vm};
 
-use super::person::{Person, words};
+use super::person::Person;
 use super::set_up::{Given, PASSWORD};
 use super::stick::Stick;
+use crate::appliance::words;
 
 const COMMAND: Duration = Duration::from_secs(120);
 /// Services are asked, and the journal is read, packed, written and read back.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use qemu_harness::{Deadline, Disk, Seat, Vm};
 
-use super::person::{Person, words};
+use super::person::Person;
 use super::set_up::{self, DISKS, STEPS, Step, Wishes};
-use crate::appliance::{Appliance, DATA_DISK};
+use crate::appliance::{Appliance, DATA_DISK, words};
 use crate::narrate::Narrator;
 use crate::proof::not_zero_bytes;
 use crate::world::{Images, World};

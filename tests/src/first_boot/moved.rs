@@ -10,10 +10,10 @@ use qemu_harness::{Bytes, Disk, Key, Layout, Mac, UserNic, Vm};
 use serde_json::Value;
 
 use super::bundle;
-use super::person::{Person, words};
+use super::person::Person;
 use super::set_up::{self, Given, Lan, PASSWORD, Step, Wishes};
 use super::stick::Stick;
-use crate::appliance::{Appliance, DATA_DISK};
+use crate::appliance::{Appliance, DATA_DISK, words};
 use crate::narrate::Narrator;
 use crate::story::{self, Cast, backups, failover};
 use crate::world::{Images, World};

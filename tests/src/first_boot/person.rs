@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use qemu_harness::{Deadline, Font, Key, Layout, Screen, Seat, Vm};
 
-use crate::appliance::OVERVIEW;
+use crate::appliance::{OVERVIEW, words};
 
 /// How long an emulated box may take to its console.
 const BOOT: Duration = Duration::from_secs(600);
@@ -264,9 +264,4 @@ fn font(vm: &Vm) -> anyhow::Result<Font> {
         Duration::from_secs(60),
     )?;
     Ok(vm.learn_font(&Font::SAMPLE, Duration::from_secs(60))?)
-}
-
-/// What a screen says, with each gap as one blank.
-pub fn words(screen: &Screen) -> String {
-    screen.text().split_whitespace().collect::<Vec<_>>().join(" ")
 }

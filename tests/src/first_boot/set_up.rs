@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use qemu_harness::{Key, Seat, Vm};
 
-use super::person::{Person, words};
-use crate::appliance::{ADDRESS, OVERVIEW};
+use super::person::Person;
+use crate::appliance::{ADDRESS, OVERVIEW, words};
 use crate::narrate::Narrator;
 
 /// A password that is not guessed.

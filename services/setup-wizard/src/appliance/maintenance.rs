@@ -1,21 +1,4 @@
-//! What maintenance knows: sticks, and the update that is being installed.
-
-/// A FAT file system on something that is not one of the box's own disks: a USB stick, mostly.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Stick {
-    /// The kernel's name of the partition or disk it is on, such as `sdb1`.
-    pub device: String,
-    /// Its label; may be empty.
-    pub label: String,
-    /// Maker and model of the disk; may be empty.
-    pub model: String,
-    /// Size in bytes.
-    pub size: u64,
-    /// Names of the bundles in its root, in order.
-    pub bundles: Vec<String>,
-    /// Why it cannot be read, and what to do; empty if it can.
-    pub unreadable: String,
-}
+//! The update that is being installed.
 
 /// How far an update is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,18 +2,7 @@
 
 use understudy_bus::maintenance::{self, NAME};
 
-use crate::appliance::{Result, Stick, Update, UpdateState};
-
-pub(super) fn stick(stick: maintenance::Stick) -> Stick {
-    Stick {
-        device: stick.device,
-        label: stick.label,
-        model: stick.model,
-        size: stick.size,
-        bundles: stick.bundles,
-        unreadable: stick.unreadable,
-    }
-}
+use crate::appliance::{Result, Update, UpdateState};
 
 pub(super) fn update(update: maintenance::Update) -> Result<Update> {
     let state = match update.state.as_str() {

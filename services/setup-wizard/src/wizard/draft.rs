@@ -5,7 +5,7 @@ use understudy_answers::{
     TimeZone,
 };
 
-use crate::appliance::{Disk, ForeignPool, Secret};
+use crate::appliance::{Disk, ImportablePool, Secret};
 
 /// Where backups will lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,7 +36,7 @@ pub(crate) struct Draft {
     pub encryption: bool,
     /// Of the new pool, if it is encrypted.
     pub recovery_key: Option<Secret>,
-    pub import: Option<ForeignPool>,
+    pub import: Option<ImportablePool>,
     /// Of the pool that is imported, if one was typed.
     pub import_key: Option<Secret>,
 }

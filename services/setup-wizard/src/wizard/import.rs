@@ -1,6 +1,6 @@
 //! A pool that is there already: which one, and its recovery key.
 
-use crate::appliance::{ForeignPool, Secret};
+use crate::appliance::{ImportablePool, Secret};
 use crate::facts::{Facts, unknown};
 use crate::form::{Did, Form, Row, Rows};
 use crate::keys::Key;
@@ -20,7 +20,7 @@ enum Id {
 }
 
 /// Why a pool cannot be used, and what to do; `None` if it can.
-pub(crate) fn why_not(pool: &ForeignPool) -> Option<String> {
+pub(crate) fn why_not(pool: &ImportablePool) -> Option<String> {
     if !pool.ours {
         return Some(
             "No Understudy made it. Put its disks into the computer they belong to, or make a new pool."
@@ -33,7 +33,7 @@ pub(crate) fn why_not(pool: &ForeignPool) -> Option<String> {
     }
 }
 
-fn missing(pool: &ForeignPool) -> String {
+fn missing(pool: &ImportablePool) -> String {
     match pool.missing {
         0 => String::new(),
         1 => " One of its disks is missing.".to_owned(),
@@ -41,14 +41,14 @@ fn missing(pool: &ForeignPool) -> String {
     }
 }
 
-fn last_host(pool: &ForeignPool) -> &str {
+fn last_host(pool: &ImportablePool) -> &str {
     if pool.last_host.is_empty() { "another computer" } else { &pool.last_host }
 }
 
 #[derive(Debug)]
 pub(crate) struct Import {
     form: Form<Id>,
-    pools: Vec<ForeignPool>,
+    pools: Vec<ImportablePool>,
     message: String,
 }
 
@@ -78,7 +78,7 @@ impl Import {
     fn take_list(&mut self, facts: &Facts) {
         let before = self.chosen().map(|pool| pool.guid);
         self.pools = facts.importable().to_vec();
-        let row = |pool: &ForeignPool| {
+        let row = |pool: &ImportablePool| {
             let disks = match pool.disks.len() {
                 1 => "1 disk".to_owned(),
                 count => format!("{count} disks"),
@@ -105,7 +105,7 @@ impl Import {
         self.show_accept();
     }
 
-    fn chosen(&self) -> Option<&ForeignPool> {
+    fn chosen(&self) -> Option<&ImportablePool> {
         self.pools.get(self.form.chosen(Id::Pool))
     }
 

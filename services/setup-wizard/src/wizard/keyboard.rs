@@ -58,8 +58,8 @@ impl Keyboard {
         }
         self.names = keyboards.iter().map(|keyboard| keyboard.name.clone()).collect();
         let row = |keyboard: &crate::appliance::Keyboard| Row {
-            key: format!("{} {}", keyboard.name, keyboard.words),
-            ..Row::new(format!("{} {}", column(&keyboard.name, 20), keyboard.words))
+            key: format!("{} {}", keyboard.name, keyboard.description),
+            ..Row::new(format!("{} {}", column(&keyboard.name, 20), keyboard.description))
         };
         if let Some(rows) = self.form.list_mut(Id::Layout) {
             *rows = Rows::find(keyboards.iter().map(row).collect()).height(7);

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use understudy_setup_wizard::appliance::{Check, ForeignPool, Mistake, Stage};
+use understudy_setup_wizard::appliance::{Check, ImportablePool, Mistake, Stage};
 use understudy_setup_wizard::keys::Key;
 use understudy_setup_wizard::request::Request;
 use understudy_setup_wizard::simulated::{World, disk};
@@ -23,15 +23,15 @@ pub fn compare(name: &str, play: &Play) {
     assert!(shown.lines().all(|line| line.len() <= 80 && line.is_ascii()));
 }
 
-pub fn foreign(name: &str) -> ForeignPool {
-    ForeignPool {
+pub fn foreign(name: &str) -> ImportablePool {
+    ImportablePool {
         guid: 1234567890123456789,
         name: name.into(),
         health: "ONLINE".into(),
         disks: vec!["sdc".into(), "sdd".into()],
         last_host: "backup-paris".into(),
         ours: true,
-        ..ForeignPool::default()
+        ..ImportablePool::default()
     }
 }
 
