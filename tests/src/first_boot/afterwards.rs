@@ -22,7 +22,8 @@ const KEPT: &str = "cd /var/lib/understudy && sha256sum settings/settings.toml g
 /// Room for two bundles.
 const STICK: Bytes = Bytes::gib(1);
 /// In its third line a name that no box can have.
-const WRONG_ANSWERS: &str = "version = 1\n\nhost_name = \"my box!\"\n";
+const WRONG_ANSWERS: &str = "version = 1\n\nhost_name = \"my box!\"\n\n\
+    [network]\naddress = \"dhcp\"\n\n[pool]\nimport = \"only\"\n";
 const ANOTHER_PASSWORD: &str = "velvet anchor drifting lemon";
 
 /// Plays it; consoles and logs go to `run` in the folder of `options`.
