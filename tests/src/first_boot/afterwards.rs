@@ -174,7 +174,6 @@ fn it_ends_by_itself(appliance: &Appliance) -> anyhow::Result<()> {
 /// Chooses a file of the stick, and has it installed.
 fn installs(person: &Person<'_>, file: &str) -> anyhow::Result<()> {
     person.page("Where does the new version come from?")?;
-    person.types("\n")?;
     person.button("Go on")?;
     person.page("Which version shall be installed?")?;
     person.chooses(file)?;
