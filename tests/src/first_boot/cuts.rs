@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use qemu_harness::{Deadline, Disk, Seat, Vm};
 
 use super::person::Person;
+use super::prepare;
 use super::set_up::{self, DISKS, STEPS, Step, Wishes};
 use crate::appliance::{Appliance, DATA_DISK, words};
 use crate::narrate::Narrator;
@@ -25,8 +26,7 @@ pub fn play(
     out: &Path,
     narrator: &Narrator,
 ) -> anyhow::Result<()> {
-    let world = World::new(out)?;
-    let images = narrator.step("build the images", || Images::build(workspace, builder))?;
+    let (world, images) = prepare(workspace, builder, out, narrator)?;
     let wishes = Wishes::default();
     let mut vm = narrator.step("boot a box that nobody has set up", || boot(&world, &images, "pages"))?;
     for step in STEPS.into_iter().filter(|step| *step != Step::Erase) {

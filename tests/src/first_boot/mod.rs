@@ -14,11 +14,25 @@ pub use cuts::play as cuts;
 pub use moved::play as moved;
 pub use pictures::play as pictures;
 
+use std::path::Path;
+
 use qemu_harness::{Disk, Mac, UserNic};
 
 use crate::appliance::{Appliance, DATA_DISK};
 use crate::narrate::Narrator;
 use crate::world::{Images, World};
+
+/// A new world, whose files go to `out`, and the images for it.
+fn prepare(
+    workspace: &Path,
+    builder: &os_image::Builder,
+    out: &Path,
+    narrator: &Narrator,
+) -> anyhow::Result<(World, Images)> {
+    let world = World::new(out)?;
+    let images = narrator.step("build the images", || Images::build(workspace, builder))?;
+    Ok((world, images))
+}
 
 /// As [`Appliance::boot_with_outside`], but set up by typing at the serial line, with an encrypted pool.
 pub fn boot_with_outside(world: &World, images: &Images, narrator: &Narrator) -> anyhow::Result<Appliance> {

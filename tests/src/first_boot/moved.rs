@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::bundle;
 use super::person::Person;
+use super::prepare;
 use super::set_up::{self, Given, Lan, PASSWORD, Step, Wishes};
 use super::stick::Stick;
 use crate::appliance::{Appliance, DATA_DISK, words};
@@ -30,8 +31,7 @@ pub fn play(
     out: &Path,
     narrator: &Narrator,
 ) -> anyhow::Result<()> {
-    let world = World::new(out)?;
-    let images = narrator.step("build the images", || Images::build(workspace, builder))?;
+    let (world, images) = prepare(workspace, builder, out, narrator)?;
     let mut given = None;
     let mut cast = story::raise_the_curtain(narrator, &world, &images, |world, images| {
         let (appliance, from_the_box) = at_the_serial_line(world, images, narrator)?;

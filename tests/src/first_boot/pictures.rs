@@ -5,10 +5,10 @@ use std::path::Path;
 use qemu_harness::{Disk, Key, Layout, Mac, UserNic};
 
 use super::person::Person;
+use super::prepare;
 use super::set_up::{self, DISKS, Lan, Wishes};
 use crate::appliance::{Appliance, DATA_DISK};
 use crate::narrate::Narrator;
-use crate::world::{Images, World};
 
 /// Sets a box up at its screen, with a mirror, encrypted, and its address from the network; each page is kept as a PNG in `album`.
 pub fn play(
@@ -18,8 +18,7 @@ pub fn play(
     album: &Path,
     narrator: &Narrator,
 ) -> anyhow::Result<()> {
-    let world = World::new(out)?;
-    let images = narrator.step("build the images", || Images::build(workspace, builder))?;
+    let (world, images) = prepare(workspace, builder, out, narrator)?;
     let data = DISKS.map(|name| Disk::blank(DATA_DISK).named(name).serial(name));
     let vm = Appliance::unconfigured("appliance", &images, data)
         .cpus(2)
