@@ -153,6 +153,9 @@ impl Step {
             return Ok(());
         }
         let screen = person.page(self.shows())?;
+        if self == Self::Disks {
+            person.marks_disks(&wishes.disks)?;
+        }
         person.picture(self.picture())?;
         match self {
             Self::Welcome | Self::Encryption => person.types("\n"),
@@ -176,10 +179,7 @@ impl Step {
             // Region, city, servers.
             Self::Time => person.types("\n\n\n"),
             Self::Password => person.types(&format!("{0}\n{0}\n", wishes.password)),
-            Self::Disks => {
-                person.marks_disks(&wishes.disks)?;
-                person.button("Go on")
-            }
+            Self::Disks => person.button("Go on"),
             Self::Erase => {
                 for serial in wishes.erase {
                     person.sees(&format!("type {serial}"))?;

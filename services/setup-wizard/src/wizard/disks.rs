@@ -102,6 +102,8 @@ impl Step for Disks {
     fn enter(&mut self, context: &mut Context) -> Outcome {
         // It may have been to be imported from, and nothing to import be there any more.
         context.draft.storage = Storage::New;
+        // As far as is known: whether that is still so is asked.
+        self.take_list(context.facts);
         Request::Disks.into()
     }
 
