@@ -15,7 +15,7 @@ use zbus::zvariant::{OwnedObjectPath, Type};
     gen_blocking = false
 )]
 pub trait Manager {
-    /// Asks for signals about units and jobs: without this there are none.
+    /// Asks for signals about units and jobs: without this there are none. See [`ManagerProxy::listen`].
     fn subscribe(&self) -> zbus::Result<()>;
     /// Starts a unit; gives the job, whose end `JobRemoved` tells. `mode`: "fail" or "replace" what contradicts it.
     fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
@@ -38,6 +38,18 @@ pub trait Manager {
 }
 
 impl ManagerProxy<'_> {
+    /// Asks for signals about units and jobs, where this connection has not done so yet: systemd refuses to be asked twice.
+    pub async fn listen(&self) -> zbus::Result<()> {
+        match self.subscribe().await {
+            Err(zbus::Error::MethodError(name, ..))
+                if name == "org.freedesktop.systemd1.AlreadySubscribed" =>
+            {
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
     /// Reboots in good order, as `systemctl reboot` does: all units are stopped first. The manager's own `Reboot` leaves that out.
     pub async fn reboot(&self) -> zbus::Result<()> {
         self.start_unit("reboot.target", "replace-irreversibly").await.map(drop)

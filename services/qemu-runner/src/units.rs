@@ -35,7 +35,7 @@ impl Systemd {
     pub async fn new(connection: &zbus::Connection, prefix: &'static str) -> zbus::Result<Self> {
         let manager = ManagerProxy::new(connection).await?;
         // Without this systemd sends no signals about jobs.
-        manager.subscribe().await?;
+        manager.listen().await?;
         Ok(Self { manager, prefix })
     }
 

@@ -93,7 +93,7 @@ pub async fn is_busy(rauc: &RaucProxy<'_>) -> anyhow::Result<bool> {
 /// Waits until this start is judged: an update overwrites the other slot, which the box falls back to if it is found wanting.
 pub async fn judged(bus: &zbus::Connection, tell: &mut impl FnMut(Step)) -> anyhow::Result<()> {
     let manager = ManagerProxy::new(bus).await?;
-    manager.subscribe().await.context("systemd does not tell what it does")?;
+    manager.listen().await.context("systemd does not tell what it does")?;
     let mut ended = manager.receive_job_removed().await?;
     while manager.list_jobs().await?.iter().any(|job| job.unit == JUDGE) {
         tell(Step::Waiting);

@@ -94,12 +94,25 @@ impl Rauc {
     async fn completed(emitter: &SignalEmitter<'_>, result: i32) -> zbus::Result<()>;
 }
 
-/// Jobs that systemd has.
-struct Systemd(Arc<Mutex<Vec<String>>>);
+/// Jobs that systemd has, and whether somebody listens.
+struct Systemd(Arc<Mutex<Vec<String>>>, bool);
+
+#[derive(Debug, zbus::DBusError)]
+#[zbus(prefix = "org.freedesktop.systemd1")]
+enum Refused {
+    #[zbus(error)]
+    ZBus(zbus::Error),
+    AlreadySubscribed(String),
+}
 
 #[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
 impl Systemd {
-    fn subscribe(&self) {}
+    fn subscribe(&mut self) -> Result<(), Refused> {
+        if std::mem::replace(&mut self.1, true) {
+            return Err(Refused::AlreadySubscribed("Client is already subscribed.".to_owned()));
+        }
+        Ok(())
+    }
 
     fn list_jobs(&self) -> Vec<ListedJob> {
         let path = OwnedObjectPath::default();
@@ -140,7 +153,7 @@ impl World {
         let (service, caller) = (bus.connect().await, bus.connect().await);
         let jobs = Arc::new(Mutex::new(Vec::new()));
         service.object_server().at("/", rauc.clone()).await.unwrap();
-        service.object_server().at(SYSTEMD, Systemd(Arc::clone(&jobs))).await.unwrap();
+        service.object_server().at(SYSTEMD, Systemd(Arc::clone(&jobs), false)).await.unwrap();
         for name in ["de.pengutronix.rauc", "org.freedesktop.systemd1"] {
             service.request_name(name).await.unwrap();
         }
@@ -171,6 +184,16 @@ async fn a_bundle_for_this_box_is_installed() {
     assert_eq!(steps[..3], [Step::Judged, Step::Checking, Step::Offered("2".to_owned())]);
     assert_eq!(steps.last(), Some(&Step::Ended));
     assert_eq!(world.installed(), [URL]);
+}
+
+#[tokio::test]
+async fn one_who_has_installed_installs_another() {
+    let world = World::new(idle()).await;
+    for _ in 0..2 {
+        let (ended, _) = world.run(URL).await;
+        assert!(ended.is_ok(), "{ended:?}");
+    }
+    assert_eq!(world.installed().len(), 2);
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ impl ThisBox {
     pub async fn new(bus: zbus::Connection, state: PathBuf, runtime: PathBuf) -> anyhow::Result<Self> {
         let manager = ManagerProxy::new(&bus).await?;
         // Without this systemd sends no signals about jobs.
-        manager.subscribe().await.context("systemd does not tell what it does")?;
+        manager.listen().await.context("systemd does not tell what it does")?;
         let mtools = mtools::Mtools::new(manager.clone(), runtime);
         Ok(Self { bus, manager, mtools, changes: watch::changes(Path::new("/"))?, state })
     }

@@ -85,7 +85,7 @@ async fn world() -> World {
     systemd.object_server().at("/org/freedesktop/systemd1", manager).await.unwrap();
     systemd.request_name("org.freedesktop.systemd1").await.unwrap();
     let manager = ManagerProxy::new(&bus.connect().await).await.unwrap();
-    manager.subscribe().await.unwrap();
+    manager.listen().await.unwrap();
     let mtools = Mtools::new(manager, folder.path().to_owned());
     World { mtools, _bus: bus, _systemd: systemd, folder }
 }

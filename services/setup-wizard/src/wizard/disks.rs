@@ -94,7 +94,8 @@ impl Disks {
             () if disk.contents.is_empty() => "It is empty".to_owned(),
             () => format!("It holds: {}", disk.contents),
         };
-        format!("{}: {kind} {}, {serial}, {}. {what}.", disk.node, disk.model, bytes(disk.size))
+        let kind = format!("{kind} {}", disk.model);
+        format!("{}: {}, {serial}, {}. {what}.", disk.node, kind.trim_end(), bytes(disk.size))
     }
 }
 
