@@ -150,17 +150,6 @@ pub fn ended(cast: &Cast<'_>, job: &str) -> anyhow::Result<Value> {
 
 /// Compares every recovery point with the copy taken at its instant: zero differences.
 pub fn prove(cast: &mut Cast<'_>) -> anyhow::Result<()> {
-    cast.report.recovery_points = compare(cast)?;
-    Ok(())
-}
-
-/// The same again, after stand-ins have written to their clones.
-pub fn prove_again(cast: &mut Cast<'_>) -> anyhow::Result<()> {
-    compare(cast)?;
-    Ok(())
-}
-
-fn compare(cast: &Cast<'_>) -> anyhow::Result<Vec<RecoveryPoint>> {
     let mut points = Vec::new();
     for backup in &cast.ledger.backups {
         let mut row = RecoveryPoint { id: backup.point.clone(), ..RecoveryPoint::default() };
@@ -188,5 +177,6 @@ fn compare(cast: &Cast<'_>) -> anyhow::Result<Vec<RecoveryPoint>> {
         cast.narrator.note(&format!("{}: {} blocks, all equal", row.id, row.blocks_compared));
         points.push(row);
     }
-    Ok(points)
+    cast.report.recovery_points = points;
+    Ok(())
 }
