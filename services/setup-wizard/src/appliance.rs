@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::Future;
 
 pub use maintenance::{Update, UpdateState};
+use understudy_answers::Network;
 pub use understudy_bus::maintenance::Stick;
 pub use understudy_bus::settings::{Check, Keyboard, Port, Trial};
 pub use understudy_bus::zfs::ImportablePool;
@@ -159,6 +160,8 @@ pub trait Appliance: Send + Sync + 'static {
     fn status(&self) -> impl Future<Output = Result<Status>> + Send;
     fn about(&self) -> impl Future<Output = Result<About>> + Send;
     fn ports(&self) -> impl Future<Output = Result<Vec<Port>>> + Send;
+    /// How the box is set to be reached.
+    fn network(&self) -> impl Future<Output = Result<Network>> + Send;
     fn keyboards(&self) -> impl Future<Output = Result<Vec<Keyboard>>> + Send;
     /// Names of the IANA database that this box has.
     fn time_zones(&self) -> impl Future<Output = Result<Vec<String>>> + Send;

@@ -4,6 +4,7 @@ mod maintenance;
 #[cfg(test)]
 mod tests;
 
+use understudy_answers::Network;
 use understudy_bus::error::Error;
 use understudy_bus::maintenance::{MaintenanceProxy, NAME as MAINTENANCE};
 use understudy_bus::scheduler::{self, SchedulerProxy};
@@ -141,6 +142,13 @@ impl Appliance for Bus {
 
     async fn ports(&self) -> Result<Vec<Port>> {
         self.settings.ports().await.map_err(said(settings::NAME))
+    }
+
+    async fn network(&self) -> Result<Network> {
+        let kept = self.settings.settings().await.map_err(said(settings::NAME))?;
+        let answers = understudy_answers::parse(&kept)
+            .map_err(|mistake| format!("what {} keeps cannot be read: {mistake}", settings::NAME))?;
+        Ok(answers.network)
     }
 
     async fn keyboards(&self) -> Result<Vec<Keyboard>> {

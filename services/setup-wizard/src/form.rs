@@ -102,7 +102,6 @@ impl<I: Copy + PartialEq> Form<I> {
         })
     }
 
-    #[cfg(test)]
     pub fn set_text(&mut self, id: I, text: &str) {
         if let Some(Item { kind: Kind::Field(field), .. }) = self.item(id) {
             field.set(text);

@@ -27,6 +27,8 @@ pub(crate) enum Id {
 pub(crate) struct NetworkForm {
     pub form: Form<Id>,
     macs: Vec<String>,
+    /// The port that is chosen as soon as it is known.
+    wanted: Option<String>,
     pub message: String,
 }
 
@@ -45,7 +47,7 @@ impl NetworkForm {
             .button(Id::Without, "Go on without network")
             .button(Id::Look, "Look again")
             .button(Id::Back, "Back");
-        let mut network = Self { form, macs: Vec::new(), message: String::new() };
+        let mut network = Self { form, macs: Vec::new(), wanted: None, message: String::new() };
         network.form.show(Id::Without, without);
         network.show_fields();
         network
@@ -58,9 +60,32 @@ impl NetworkForm {
         }
     }
 
+    /// Fills in what is set now, so that whoever wants to change one thing types only that.
+    pub fn fill(&mut self, network: &Network) {
+        let (way, address, gateway) = match &network.address {
+            Address::Dhcp => (0, String::new(), None),
+            Address::Static { address, gateway } => (1, address.to_string(), gateway.as_ref()),
+        };
+        if let Some(ways) = self.form.list_mut(Id::Way) {
+            ways.choose(way);
+        }
+        let dns: Vec<_> = network.dns.iter().map(ToString::to_string).collect();
+        self.form.set_text(Id::Address, &address);
+        self.form.set_text(Id::Gateway, &gateway.map_or(String::new(), ToString::to_string));
+        self.form.set_text(Id::Dns, &dns.join(" "));
+        self.form.set_text(Id::Vlan, &network.vlan.map_or(String::new(), |vlan| vlan.to_string()));
+        self.wanted = network.mac.as_ref().map(ToString::to_string);
+        let wanted = self.macs.iter().position(|mac| Some(mac) == self.wanted.as_ref());
+        if let (Some(at), Some(ports)) = (wanted, self.form.list_mut(Id::Port)) {
+            ports.choose(at);
+        }
+        self.show_fields();
+    }
+
     /// Takes what the box says of its ports; the chosen one stays chosen. Before one was, it is the first that has a link.
     pub fn set_ports(&mut self, ports: &[Port]) {
-        let before = self.macs.get(self.form.chosen(Id::Port)).cloned();
+        let chosen = || self.macs.get(self.form.chosen(Id::Port)).cloned();
+        let before = self.wanted.clone().or_else(chosen);
         self.macs = ports.iter().map(|port| port.mac.clone()).collect();
         let chosen = before
             .and_then(|mac| self.macs.iter().position(|other| *other == mac))
@@ -78,6 +103,7 @@ impl NetworkForm {
         self.show_fields();
         if did != Did::Nothing {
             self.message.clear();
+            self.wanted = None;
         }
         did
     }
@@ -191,6 +217,34 @@ mod tests {
         network.key(Key::Up);
         network.set_ports(&ports());
         assert_eq!(mac(&mut network), "52:54:00:00:00:01");
+    }
+
+    #[test]
+    fn what_is_set_is_filled_in_whether_the_ports_are_known_or_not() {
+        let set = |address: Address, vlan: Option<&str>, mac: &str, dns: &[&str]| Network {
+            mac: Some(mac.parse().unwrap()),
+            vlan: vlan.map(|vlan| vlan.parse().unwrap()),
+            address,
+            dns: dns.iter().map(|server| server.parse().unwrap()).collect(),
+        };
+        let fixed = |gateway: Option<&str>| Address::Static {
+            address: "192.0.2.17/24".parse().unwrap(),
+            gateway: gateway.map(|gateway| gateway.parse().unwrap()),
+        };
+        for network in [
+            set(fixed(Some("192.0.2.1")), Some("7"), "52:54:00:00:00:01", &["192.0.2.1", "2001:db8::1"]),
+            set(fixed(None), None, "52:54:00:00:00:02", &[]),
+            set(Address::Dhcp, Some("4094"), "52:54:00:00:00:01", &[]),
+        ] {
+            let mut early = NetworkForm::new(false);
+            early.fill(&network);
+            early.set_ports(&ports());
+            assert_eq!(early.checked(), Some(network.clone()), "{}", early.message);
+            let mut late = NetworkForm::new(false);
+            late.set_ports(&ports());
+            late.fill(&network);
+            assert_eq!(late.checked(), Some(network), "{}", late.message);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use understudy_answers::PasswordHash;
+use understudy_answers::{Network, PasswordHash};
 
 use crate::appliance::{
     About, Appliance, Disk, ImportablePool, Keyboard, Machine, Mistake, Pool, Port, RecoveryKey, Result,
@@ -18,6 +18,7 @@ pub enum Request {
     Status,
     About,
     Ports,
+    Network,
     Keyboards,
     TimeZones,
     Disks,
@@ -67,6 +68,7 @@ impl Request {
             Self::Status
             | Self::About
             | Self::Ports
+            | Self::Network
             | Self::Keyboards
             | Self::TimeZones
             | Self::Disks
@@ -133,6 +135,7 @@ pub enum Answer {
     Status(Result<Status>),
     About(Result<About>),
     Ports(Result<Vec<Port>>),
+    Network(Result<Network>),
     Keyboards(Result<Vec<Keyboard>>),
     TimeZones(Result<Vec<String>>),
     Disks(Result<Vec<Disk>>),
@@ -178,6 +181,7 @@ pub async fn carry_out(appliance: &impl Appliance, request: Request) -> Answer {
         Request::Status => Answer::Status(appliance.status().await),
         Request::About => Answer::About(appliance.about().await),
         Request::Ports => Answer::Ports(appliance.ports().await),
+        Request::Network => Answer::Network(appliance.network().await),
         Request::Keyboards => Answer::Keyboards(appliance.keyboards().await),
         Request::TimeZones => Answer::TimeZones(appliance.time_zones().await),
         Request::Disks => Answer::Disks(appliance.disks().await),

@@ -6,7 +6,7 @@ use std::future::{Ready, ready};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
-use understudy_answers::{Answers, parse, parse_network};
+use understudy_answers::{Answers, Network, parse, parse_network};
 
 use crate::appliance::{
     About, Appliance, Check, Disk, ImportablePool, Keyboard, Machine, Mistake, Pool, Port, RecoveryKey,
@@ -21,6 +21,8 @@ pub struct World {
     pub status: Status,
     /// As the box says.
     pub ports: Vec<Port>,
+    /// As the box is set.
+    pub network: Option<Network>,
     /// As the box says.
     pub disks: Vec<Disk>,
     /// As the box says.
@@ -56,6 +58,10 @@ pub struct Simulated {
 
 /// The key that opens the simulated pools.
 pub const OPENING_KEY: &str = "000011-000022-000033-000044-000055-000066-000077-000088";
+
+/// How the box that is set up is reached.
+const NETWORK: &str = "[network]\nmac = \"52:54:00:00:00:02\"\naddress = \"192.0.2.17/24\"\n\
+    gateway = \"192.0.2.1\"\ndns = [\"192.0.2.1\"]\n";
 
 /// A disk that can be used.
 pub fn disk(node: &str, serial: &str, size: u64, contents: &str) -> Disk {
@@ -128,6 +134,7 @@ impl World {
             }),
             machines: vec![machine("mail"), machine("files")],
             key: Some((Secret(OPENING_KEY.into()), false)),
+            network: parse_network(NETWORK).ok(),
             ..Self::new()
         }
     }
@@ -145,6 +152,7 @@ impl World {
         };
         let name = "understudy".to_owned();
         self.pool = Some(Pool { name, health: "ONLINE".into(), size: 4 << 40, free: 4 << 40, locked: false });
+        self.network = Some(answers.network.clone());
         self.applied = Some(answers);
         Ok(())
     }
@@ -196,6 +204,10 @@ impl Appliance for Simulated {
 
     fn ports(&self) -> impl Future<Output = Result<Vec<Port>>> + Send {
         self.say(|world| world.ports.clone())
+    }
+
+    fn network(&self) -> impl Future<Output = Result<Network>> + Send {
+        ready(self.locked().network.clone().ok_or_else(|| "this box was told nothing yet".to_owned()))
     }
 
     fn keyboards(&self) -> impl Future<Output = Result<Vec<Keyboard>>> + Send {
@@ -311,8 +323,11 @@ impl Appliance for Simulated {
     }
 
     fn change_network(&self, network: &str) -> impl Future<Output = Result<()>> + Send {
-        let wrong = parse_network(network).err().map(|mistake| mistake.to_string());
-        self.deed("change network".into(), |_| wrong.map_or(Ok(()), Err))
+        let network = parse_network(network).map_err(|mistake| mistake.to_string());
+        self.deed("change network".into(), |world| {
+            world.network = Some(network?);
+            Ok(())
+        })
     }
 
     fn set_password(&self, _hash: &str) -> impl Future<Output = Result<()>> + Send {

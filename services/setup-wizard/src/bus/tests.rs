@@ -60,6 +60,10 @@ impl Settings {
         }
     }
 
+    fn settings(&self) -> &str {
+        "version = 1\nhost_name = \"box\"\n[network]\naddress = \"dhcp\"\nvlan = 7\n[pool]\nimport = \"only\"\n"
+    }
+
     fn check(&self, _answers: &str) -> Vec<settings::Mistake> {
         vec![settings::Mistake { line: 3, reason: "unknown".into() }]
     }
@@ -188,6 +192,7 @@ async fn what_the_services_say_arrives() {
     assert_eq!((status.stage, status.host_name.as_str()), (Stage::Ready, "box"));
     let trial = console.try_network("[network]").await.unwrap();
     assert!(!trial.checks.iter().all(|check| check.ok) && trial.checks[0].said == "[network]");
+    assert_eq!(console.network().await.unwrap().vlan, "7".parse().ok());
     assert_eq!(console.check("").await.unwrap()[0].line, 3);
     assert_eq!(console.pool().await, Ok(None));
     let disk = &console.disks().await.unwrap()[0];
@@ -267,6 +272,7 @@ fn every_request() -> Vec<Request> {
     vec![
         Request::Status,
         Request::Ports,
+        Request::Network,
         Request::Keyboards,
         Request::Disks,
         Request::Importable,

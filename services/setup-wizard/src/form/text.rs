@@ -28,7 +28,6 @@ impl Text {
         &self.text
     }
 
-    #[cfg(test)]
     pub fn set(&mut self, text: &str) {
         *self = Self { secret: self.secret, ..Self::new(text) };
     }

@@ -84,7 +84,9 @@ impl Entry {
             Self::SetUp => return None,
             Self::Unlock => (Box::new(Unlock::new()), Vec::new()),
             Self::PairingCode => (Box::new(PairingCode::new()), vec![Request::PairingCode]),
-            Self::Network => (Box::new(ChangeNetwork::new(facts, numbers)), vec![Request::Ports]),
+            Self::Network => {
+                (Box::new(ChangeNetwork::new(facts, numbers)), vec![Request::Ports, Request::Network])
+            }
             Self::Password => (Box::new(ChangePassword::new(numbers)), Vec::new()),
             Self::RecoveryKey => (Box::new(RecoveryKey::new()), vec![Request::RecoveryKey]),
             Self::Update => (Box::new(Update::new(facts)), vec![Request::Update]),

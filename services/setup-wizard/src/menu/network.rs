@@ -30,6 +30,8 @@ enum At {
 #[derive(Debug)]
 pub(crate) struct ChangeNetwork {
     filled: NetworkForm,
+    /// Somebody has begun to fill it in.
+    touched: bool,
     at: At,
     numbers: u64,
 }
@@ -38,7 +40,7 @@ impl ChangeNetwork {
     pub fn new(facts: &Facts, numbers: u64) -> Self {
         let mut filled = NetworkForm::new(false);
         filled.set_ports(facts.ports());
-        Self { filled, at: At::Filling, numbers }
+        Self { filled, touched: false, at: At::Filling, numbers }
     }
 
     fn end(&mut self, message: &str) -> Turn {
@@ -65,7 +67,11 @@ impl Opened for ChangeNetwork {
                     self.at = At::Trying(Box::new(trying), form, SECONDS);
                     Turn::ask(request)
                 }
-                Did::Nothing | Did::Changed => Turn::stay(),
+                Did::Changed => {
+                    self.touched = true;
+                    Turn::stay()
+                }
+                Did::Nothing => Turn::stay(),
             },
             At::Trying(trying, form, _) => match form.key(key) {
                 Did::Back | Did::Pressed(TrialId::Back) => self.end("The network is as it was."),
@@ -92,6 +98,8 @@ impl Opened for ChangeNetwork {
             return Turn::stay();
         }
         match (&self.at, answer) {
+            (At::Filling, Answer::Network(Ok(network))) if !self.touched => self.filled.fill(network),
+            (At::Filling, Answer::Network(Err(error))) => self.filled.message.clone_from(error),
             (_, Answer::Ports(Ok(_))) => self.filled.set_ports(facts.ports()),
             (At::Keeping, Answer::Did(Deed::ChangeNetwork, Ok(()))) => {
                 return Turn::said("The network is changed.");

@@ -93,9 +93,10 @@ pub(crate) fn page(facts: &Facts) -> Page {
         }
         (_, count) => {
             let word = if count == 1 { "machine" } else { "machines" };
-            match machines.iter().filter(|machine| machine.protected).count() {
-                protected if protected == count => vec![format!("{count} {word}, protected")],
-                protected => vec![format!("{count} {word}, {protected} OF THEM PROTECTED")],
+            match machines.iter().filter(|machine| !machine.protected).count() {
+                0 => vec![format!("{count} {word}, protected")],
+                all if all == count => vec![format!("{count} {word}, NOT PROTECTED")],
+                some => vec![format!("{count} {word}, {some} NOT PROTECTED")],
             }
         }
     };

@@ -1,6 +1,6 @@
 //! Ways through the console, and what they do to the box.
 
-use understudy_answers::{Import, Pool};
+use understudy_answers::{Import, Network, Pool};
 use understudy_setup_wizard::appliance::{Mistake, Source, Stage};
 use understudy_setup_wizard::hall::{DoorId, Place};
 use understudy_setup_wizard::keys::Key;
@@ -218,6 +218,15 @@ fn a_failure_leads_back_and_another_try_can_do_better() {
     play.focus("(*) Go back and change: Network").press(Key::Home);
     play.button("Go on");
     assert_eq!(play.title(), "The box is set up");
+}
+
+#[test]
+fn whoever_changes_one_thing_of_the_network_types_only_that() {
+    let mut play = Play::new(World::set_up());
+    let before = play.simulated.world().network.unwrap();
+    play.open("Network").fill("VLAN (mostly none)", "7").button("Try it").button("Keep it");
+    let after = play.simulated.world().network.unwrap();
+    assert_eq!(after, Network { vlan: "7".parse().ok(), ..before });
 }
 
 #[test]
