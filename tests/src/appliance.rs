@@ -21,6 +21,8 @@ const COMMAND: Duration = Duration::from_secs(120);
 /// Where recovery points are copied to, to be read by the harness: large enough for the machine's largest disk.
 const SCRATCH_DISK: Bytes = Bytes::gib(4);
 const SCRATCH: &str = "scratch";
+/// Of a second network card, through which a box finds what this host serves at 10.0.2.2.
+pub(crate) const OUTSIDE: Mac = Mac::numbered(0x30);
 /// QEMU's name of the watchdog that a box has here.
 const WATCHDOG: &str = "i6300esb";
 
@@ -32,7 +34,7 @@ pub struct Appliance {
     pub shell: Shell,
     /// Power on until it said that it is ready, in seconds.
     pub ready_seconds: f64,
-    /// Whether it has a second network card, through which it finds what this host serves at 10.0.2.2.
+    /// Whether its second network card is used.
     outside: bool,
 }
 
@@ -49,7 +51,7 @@ impl Appliance {
 
     /// The same, with a way out of the private network, and for no stand-ins.
     pub fn boot_with_outside(world: &World, images: &Images) -> anyhow::Result<Self> {
-        let outside = UserNic::new(Mac::numbered(0x30)).outbound();
+        let outside = UserNic::new(OUTSIDE).outbound();
         Self::launch(Self::on_network(world, images).user_nic(outside), world, true)
     }
 
@@ -64,21 +66,27 @@ impl Appliance {
         let vm = vm.launch(&world.run_dir)?;
         let shell = ready(&vm)?;
         let ready_seconds = begin.elapsed().as_secs_f64();
-        let appliance = Self { vm, shell, ready_seconds, outside: false };
-        if outside { appliance.with_outside() } else { Ok(appliance) }
+        let mut appliance = Self { vm, shell, ready_seconds, outside: false };
+        if outside {
+            appliance.goes_outside()?;
+        }
+        Ok(appliance)
     }
 
-    /// Brings the second network card up, through which it finds what this host serves.
-    pub(crate) fn with_outside(mut self) -> anyhow::Result<Self> {
+    /// Brings the second network card up, now and after every start.
+    pub(crate) fn goes_outside(&mut self) -> anyhow::Result<()> {
         self.outside = true;
-        self.open_outside()?;
-        Ok(self)
+        self.open_outside()
     }
 
-    /// A box that nobody has told anything: no configuration disk, and these two disks for a pool. For stand-ins.
-    pub(crate) fn unconfigured(name: &str, images: &Images, data: [Disk; 2]) -> VmBuilder {
-        let [a, b] = data;
-        let vm = bare(name, images).disk(system(&images.appliance)).disk(a).disk(b);
+    /// A box that nobody has told anything: no configuration disk, and these disks for a pool. For stand-ins.
+    pub(crate) fn unconfigured(
+        name: &str,
+        images: &Images,
+        data: impl IntoIterator<Item = Disk>,
+    ) -> VmBuilder {
+        let vm = bare(name, images).disk(system(&images.appliance));
+        let vm = data.into_iter().fold(vm, VmBuilder::disk);
         let vm = vm.disk(Disk::blank(SCRATCH_DISK).named(SCRATCH).serial(SCRATCH));
         if images.emulator.is_some() { vm.cpus(1) } else { vm }
     }
@@ -92,8 +100,10 @@ impl Appliance {
     /// The box's settings know one network card; the one for tests is brought up by hand, after every start.
     fn open_outside(&self) -> anyhow::Result<()> {
         if self.outside {
-            let command = "ip link set eth1 up && ip address replace 10.0.2.15/24 dev eth1";
-            self.shell.succeed(command, COMMAND)?;
+            let port = port(OUTSIDE);
+            let command =
+                format!("port={port} && ip link set $port up && ip address replace 10.0.2.15/24 dev $port");
+            self.shell.succeed(&command, COMMAND)?;
         }
         Ok(())
     }
@@ -233,6 +243,11 @@ impl Appliance {
         let text = self.shell.succeed("journalctl --no-pager -b | tail -n 4000", COMMAND)?;
         std::fs::write(to, text).with_context(|| format!("cannot write {}", to.display()))
     }
+}
+
+/// The kernel's name of a network card, for a shell.
+pub(crate) fn port(mac: Mac) -> String {
+    format!("$(basename $(dirname $(grep -lx {mac} /sys/class/net/*/address)))")
 }
 
 /// A box without any disk.

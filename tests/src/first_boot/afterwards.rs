@@ -1,17 +1,17 @@
-//! The console of a box that is set up: no login, a shell in support mode only, updates from a stick, another password, factory reset, power
-//! off. It begins with a configuration disk that cannot be used.
+//! The console of a box that is set up: no login, a shell in support mode only, updates from a stick and from an address, another password,
+//! factory reset, power off. It begins with a configuration disk that cannot be used.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
-use qemu_harness::{Bytes, Deadline, Disk, Seat};
+use qemu_harness::{Bytes, Deadline, Disk, Mac, Seat, UserNic};
 
 use super::person::Person;
 use super::set_up::{self, DISKS, Given, Lan, Wishes};
 use super::stick::Stick;
-use crate::appliance::{ADDRESS, Appliance, DATA_DISK, OVERVIEW, words};
+use crate::appliance::{ADDRESS, Appliance, DATA_DISK, OUTSIDE, OVERVIEW, port, words};
 use crate::narrate::Narrator;
-use crate::update::{self, NEXT, Options, TAMPERED};
+use crate::update::{self, Mirror, NEXT, Options, TAMPERED};
 use crate::world::{Images, World};
 
 const COMMAND: Duration = Duration::from_secs(120);
@@ -27,11 +27,17 @@ const STICK: Bytes = Bytes::gib(1);
 /// In its third line a name that no box can have.
 const WRONG_ANSWERS: &str = "version = 1\n\nhost_name = \"my box!\"\n\n\
     [network]\naddress = \"dhcp\"\n\n[pool]\nimport = \"only\"\n";
+/// Tag of a virtual network (IEEE 802.1Q).
+const VLAN: &str = "7";
+/// Of a third network card, which plays a neighbour in a virtual network.
+const NEIGHBOUR: Mac = Mac::numbered(0x31);
+const WHERE_FROM: &str = "Where does the new version come from?";
+const FAILED: &str = "The update failed. The version that runs is untouched.";
 const ANOTHER_PASSWORD: &str = "velvet anchor drifting lemon";
 
 /// Plays it; consoles and logs go to `run` in the folder of `options`.
 pub fn play(options: &Options, narrator: &Narrator) -> anyhow::Result<()> {
-    let (world, images, _mirror) = update::prepare(options, narrator)?;
+    let (world, images, mirror) = update::prepare(options, narrator)?;
     let bundles = options.out.join("bundles");
     let stick =
         Stick::make(&world.run_dir, "UPDATES", STICK, &[&bundles.join(TAMPERED), &bundles.join(NEXT)])?;
@@ -39,7 +45,7 @@ pub fn play(options: &Options, narrator: &Narrator) -> anyhow::Result<()> {
         "a configuration disk with a mistake is refused; the box is set up by typing, without network",
         || boot(&world, &images, &stick, narrator),
     )?;
-    let attempt = acts(&mut appliance, &given, narrator);
+    let attempt = acts(&mut appliance, &given, &mirror, narrator);
     if attempt.is_err() {
         let _ = appliance.save_journal(&world.run_dir.join("appliance.journal"));
     }
@@ -59,8 +65,12 @@ fn boot(
         .disk(stick.disk("stick"))
         .disk(Disk::files("UNDERSTUDY", [("understudy.toml", WRONG_ANSWERS)]).named("answers"))
         .nic(&world.network, world.appliance_mac)
+        .nic(&world.network, NEIGHBOUR)
+        .user_nic(UserNic::new(OUTSIDE).outbound())
         .launch(&world.run_dir)?;
-    vm.unplug_cable(world.appliance_mac)?;
+    for mac in [world.appliance_mac, NEIGHBOUR, OUTSIDE] {
+        vm.unplug_cable(mac)?;
+    }
     let person = Person::at(Seat::at_terminal(&vm));
     person.sees_first()?;
     let said = words(&person.page("Nothing of that file was used")?);
@@ -74,14 +84,24 @@ fn boot(
     Ok((Appliance::set_up(vm, begin.elapsed().as_secs_f64())?, given))
 }
 
-fn acts(appliance: &mut Appliance, given: &Given, narrator: &Narrator) -> anyhow::Result<()> {
+fn acts(
+    appliance: &mut Appliance,
+    given: &Given,
+    mirror: &Mirror,
+    narrator: &Narrator,
+) -> anyhow::Result<()> {
     narrator.step("it gets its network in the menu", || network(appliance))?;
+    narrator.step("the menu moves it into a virtual network and back", || in_a_vlan(appliance))?;
     narrator.step("nobody can log in anywhere", || no_login(appliance))?;
     narrator.step("support mode gives a shell, until it is switched off", || support_mode(appliance))?;
     narrator.step("support mode ends by itself, and its shell with it", || it_ends_by_itself(appliance))?;
     narrator.step("a damaged version on a stick is refused; a good one is installed and starts", || {
         update_from_a_stick(appliance)
     })?;
+    narrator.step(
+        "an address with no version is told; from another one a version is installed and starts",
+        || update_from_an_address(appliance, mirror),
+    )?;
     narrator.step("another password", || another_password(appliance))?;
     narrator.step(
         "factory reset: the box forgets everything but its pool, which it takes back with the recovery key",
@@ -99,12 +119,54 @@ fn network(appliance: &Appliance) -> anyhow::Result<()> {
     person.opens("Network")?;
     person.page("What you fill in is tried first, and kept when you say so.")?;
     set_up::tries(&person, &set_up::fixed())?;
+    keeps_the_network(&person)
+}
+
+/// Once it was tried.
+fn keeps_the_network(person: &Person<'_>) -> anyhow::Result<()> {
     person.page("The network works with these settings.")?;
     person.button("Keep it")?;
     person.page("The network is changed.")?;
     person.closes_the_menu()?;
     person.sees(&format!("Web page https://{ADDRESS}/"))?;
     Ok(())
+}
+
+/// A neighbour that only sees frames with the tag reaches the box once the VLAN is set, and not before.
+fn in_a_vlan(appliance: &Appliance) -> anyhow::Result<()> {
+    let shell = &appliance.shell;
+    let neighbour = port(NEIGHBOUR);
+    let reach = format!("ip netns exec neighbour busybox ping -c 1 -w 60 {ADDRESS}");
+    shell.succeed(
+        &format!(
+            "port={neighbour} && ip netns add neighbour && ip link set $port netns neighbour && cd / && \
+             ip -n neighbour link add link $port name tagged type vlan id {VLAN} && \
+             ip -n neighbour address add 10.77.0.77/24 dev tagged && \
+             ip -n neighbour link set $port up && ip -n neighbour link set tagged up"
+        ),
+        COMMAND,
+    )?;
+    appliance.vm.plug_cable(NEIGHBOUR)?;
+    let before = shell.run(&reach.replace("-w 60", "-w 5"), COMMAND)?;
+    ensure!(before.status != 0, "the box answers tagged frames without a VLAN: {}", before.stdout);
+    changes_the_vlan(appliance, VLAN)?;
+    shell.succeed(&reach, COMMAND).context("in the VLAN the box is not reached")?;
+    changes_the_vlan(appliance, "")?;
+    let after = shell.run(&reach.replace("-w 60", "-w 5"), COMMAND)?;
+    ensure!(after.status != 0, "the box is still in the VLAN: {}", after.stdout);
+    appliance.vm.unplug_cable(NEIGHBOUR)?;
+    shell.succeed("ip netns del neighbour", COMMAND)?;
+    Ok(())
+}
+
+/// All else of the network stays as it is set.
+fn changes_the_vlan(appliance: &Appliance, vlan: &str) -> anyhow::Result<()> {
+    let person = at_the_serial_line(appliance);
+    person.opens("Network")?;
+    person.page("(*) The box has a fixed address")?;
+    person.fills("VLAN (mostly none)", vlan)?;
+    person.button("Try it")?;
+    keeps_the_network(&person)
 }
 
 fn no_login(appliance: &Appliance) -> anyhow::Result<()> {
@@ -172,11 +234,26 @@ fn it_ends_by_itself(appliance: &Appliance) -> anyhow::Result<()> {
 }
 
 /// Chooses a file of the stick, and has it installed.
-fn installs(person: &Person<'_>, file: &str) -> anyhow::Result<()> {
-    person.page("Where does the new version come from?")?;
+fn installs_from_the_stick(person: &Person<'_>, file: &str) -> anyhow::Result<()> {
+    person.page(WHERE_FROM)?;
     person.button("Go on")?;
     person.page("Which version shall be installed?")?;
     person.chooses(file)?;
+    installs(person)
+}
+
+/// Types where a version lies, and has it installed.
+fn installs_from(person: &Person<'_>, url: &str) -> anyhow::Result<()> {
+    person.page(WHERE_FROM)?;
+    person.chooses("From an address in the network")?;
+    person.button("Go on")?;
+    person.page("Where does the new version lie?")?;
+    person.fills("Address", url)?;
+    installs(person)
+}
+
+/// Agrees to what was chosen.
+fn installs(person: &Person<'_>) -> anyhow::Result<()> {
     person.button("Go on")?;
     person.page("The new version is written beside the one that runs.")?;
     person.button("Install")
@@ -185,20 +262,48 @@ fn installs(person: &Person<'_>, file: &str) -> anyhow::Result<()> {
 fn update_from_a_stick(appliance: &mut Appliance) -> anyhow::Result<()> {
     let person = at_the_serial_line(appliance);
     person.opens("Update")?;
-    installs(&person, TAMPERED)?;
-    person.page_within("The update failed. The version that runs is untouched.", INSTALLED)?;
+    installs_from_the_stick(&person, TAMPERED)?;
+    person.page_within(FAILED, INSTALLED)?;
     person.sees("is damaged")?;
     person.button("Try again")?;
-    installs(&person, NEXT)?;
+    installs_from_the_stick(&person, NEXT)?;
+    starts_the_new_version(&person)?;
+    drop(person);
+    runs(appliance, "B")
+}
+
+fn update_from_an_address(appliance: &mut Appliance, mirror: &Mirror) -> anyhow::Result<()> {
+    appliance.vm.plug_cable(OUTSIDE)?;
+    appliance.goes_outside()?;
+    let person = at_the_serial_line(appliance);
+    person.opens("Update")?;
+    installs_from(&person, &mirror.url("no-version.raucb"))?;
+    let said = words(&person.page_within(FAILED, INSTALLED)?);
+    ensure!(said.contains("no-version.raucb") && said.contains("404"), "what failed is not said: {said}");
+    person.button("Try again")?;
+    installs_from(&person, &mirror.url(NEXT))?;
+    starts_the_new_version(&person)?;
+    drop(person);
+    runs(appliance, "A")
+}
+
+/// Waits for the end of the installation and restarts.
+fn starts_the_new_version(person: &Person<'_>) -> anyhow::Result<()> {
     person.page_within("Version 0.2.0 is installed and starts with the next restart.", INSTALLED)?;
     person.button("Restart now")?;
     person.page("Stand-ins that run on this box end.")?;
-    person.button("Restart")?;
-    drop(person);
+    person.button("Restart")
+}
+
+/// Waits for the restart, and for what the box then says of itself.
+fn runs(appliance: &mut Appliance, slot: &str) -> anyhow::Result<()> {
     appliance.restarted()?;
     let said = words(&at_the_serial_line(appliance).page(OVERVIEW)?);
-    ensure!(said.contains("version 0.2.0, slot B"), "after the restart the console says {said}");
-    update::expect(appliance, "B", "0.2.0")
+    ensure!(
+        said.contains(&format!("version 0.2.0, slot {slot}")),
+        "after the restart the console says {said}"
+    );
+    update::expect(appliance, slot, "0.2.0")
 }
 
 fn another_password(appliance: &Appliance) -> anyhow::Result<()> {

@@ -16,9 +16,9 @@ pub use pictures::play as pictures;
 
 use std::path::Path;
 
-use qemu_harness::{Disk, Mac, UserNic};
+use qemu_harness::{Disk, UserNic};
 
-use crate::appliance::{Appliance, DATA_DISK};
+use crate::appliance::{Appliance, DATA_DISK, OUTSIDE};
 use crate::narrate::Narrator;
 use crate::world::{Images, World};
 
@@ -41,8 +41,10 @@ pub fn boot_with_outside(world: &World, images: &Images, narrator: &Narrator) ->
     let vm = Appliance::unconfigured("appliance", images, data)
         .cpus(2)
         .nic(&world.network, world.appliance_mac)
-        .user_nic(UserNic::new(Mac::numbered(0x30)).outbound())
+        .user_nic(UserNic::new(OUTSIDE).outbound())
         .launch(&world.run_dir)?;
     set_up::at_the_serial_line(&vm, &set_up::Wishes::default(), narrator, || Ok(()))?;
-    Appliance::set_up(vm, begin.elapsed().as_secs_f64())?.with_outside()
+    let mut appliance = Appliance::set_up(vm, begin.elapsed().as_secs_f64())?;
+    appliance.goes_outside()?;
+    Ok(appliance)
 }

@@ -24,7 +24,7 @@ use crate::narrate::Narrator;
 use crate::world::{Images, World};
 use bundles::Bundles;
 pub(crate) use bundles::{NEXT, TAMPERED};
-use mirror::Mirror;
+pub(crate) use mirror::Mirror;
 
 /// An installation on an emulated box.
 const INSTALL: Duration = Duration::from_secs(900);
