@@ -1,16 +1,13 @@
 //! What goes wrong in the middle of a backup, on the same two machines as the story: each ends in one clear message,
 //! nothing frozen, no LUN published, every recovery point untouched, and the next backup is exact.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use serde_json::Value;
 
 use crate::appliance::{Appliance, text};
 use crate::machine::{Cue, LEDGER, NAME};
-use crate::proof;
 use crate::story::{Cast, backups};
 
 const COMMAND: Duration = Duration::from_secs(120);
@@ -21,7 +18,6 @@ const GIVEN_UP: Duration = Duration::from_secs(400);
 pub(crate) fn play(cast: &mut Cast<'_>) -> anyhow::Result<()> {
     let narrator = cast.narrator;
     narrator.step("what makes no sense is refused", || nonsense(&cast.appliance))?;
-    narrator.step("a data disk that holds a pool is refused", || foreign_pool(cast))?;
     narrator.step("the agent is killed in mid-copy", || agent_killed(cast))?;
     narrator.step("the scheduler is killed in mid-copy", || scheduler_killed(cast))?;
     narrator.step("the cable is cut after the thaw", || cable_cut(cast))
@@ -40,43 +36,6 @@ fn nonsense(appliance: &Appliance) -> anyhow::Result<()> {
     let vms = appliance.ask("vms")?;
     ensure!(vms["vms"].as_array().is_some_and(Vec::is_empty), "a refused failover left something: {vms}");
     Ok(())
-}
-
-/// A box that is told to make its pool of a disk with somebody else's on it says so, and leaves the disk as it is, to the last byte.
-fn foreign_pool(cast: &Cast<'_>) -> anyhow::Result<()> {
-    let shell = &cast.appliance.shell;
-    let disk = "/dev/disk/by-id/virtio-scratch";
-    shell.succeed(&format!("zpool create -o cachefile=none -m none somebody {disk}"), COMMAND)?;
-    shell.succeed("zpool export somebody && sync", COMMAND)?;
-    let foreign = cast.world.run_dir.join("somebody.raw");
-    let copied =
-        Command::new("cp").arg("--sparse=always").arg(cast.appliance.scratch_disk()?).arg(&foreign).status();
-    ensure!(copied.context("cannot start cp")?.success(), "cannot copy the scratch disk");
-    shell.succeed(
-        &format!("wipefs --all --force {disk} && blkdiscard --force {disk} && udevadm settle"),
-        COMMAND,
-    )?;
-    ensure!(
-        proof::not_zero_bytes(&foreign, foreign.metadata()?.len())? > 0,
-        "there is no pool in {}",
-        foreign.display()
-    );
-    let before = digest(&foreign)?;
-    let said = Appliance::newcomer(cast.world, cast.images, &foreign)?;
-    ensure!(said.contains("Understudy set-up"), "a box took a disk with a pool on it: {said}");
-    ensure!(
-        said.contains("data-a") && said.contains("ZFS pool"),
-        "the refusal does not say what is where: {said}"
-    );
-    cast.narrator.note(&said);
-    ensure!(digest(&foreign)? == before, "the refused disk was written to");
-    Ok(())
-}
-
-fn digest(file: &Path) -> anyhow::Result<String> {
-    let output = Command::new("sha256sum").arg(file).output().context("cannot start sha256sum")?;
-    ensure!(output.status.success(), "cannot read {}", file.display());
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn agent_killed(cast: &mut Cast<'_>) -> anyhow::Result<()> {

@@ -15,8 +15,11 @@ use crate::narrate::Narrator;
 use crate::proof::not_zero_bytes;
 use crate::world::{Images, World};
 
-/// Seconds after somebody agreed: the answers are handed over, kept, name and network applied, the pool made, services started.
-const AFTER: [f64; 5] = [0.2, 1.0, 3.0, 6.0, 12.0];
+/// Seconds after somebody agreed: the answers are handed over, kept, name and network applied, the pool made, services started. And of which
+/// disks the pool is made.
+const AFTER: [(f64, &[&str]); 5] = [(0.2, &DISKS), (1.0, &FOUR), (3.0, &DISKS), (6.0, &FOUR), (12.0, &DISKS)];
+/// Serial numbers of disks that make a raidz2.
+const FOUR: [&str; 4] = ["data-a", "data-b", "data-c", "data-d"];
 const COMMAND: Duration = Duration::from_secs(120);
 
 /// Plays it; consoles and logs go to `out`.
@@ -28,17 +31,21 @@ pub fn play(
 ) -> anyhow::Result<()> {
     let (world, images) = prepare(workspace, builder, out, narrator)?;
     let wishes = Wishes::default();
-    let mut vm = narrator.step("boot a box that nobody has set up", || boot(&world, &images, "pages"))?;
+    let mut vm =
+        narrator.step("boot a box that nobody has set up", || boot(&world, &images, "pages", &DISKS))?;
     for step in STEPS.into_iter().filter(|step| *step != Step::Erase) {
         narrator.step(&format!("the power fails at the page that shows {:?}", step.shows()), || {
             at_page(&mut vm, step, &wishes)
         })?;
     }
     drop(vm);
-    for (number, after) in AFTER.into_iter().enumerate() {
+    for (number, (after, disks)) in AFTER.into_iter().enumerate() {
+        let wishes = Wishes { disks, ..Wishes::default() };
+        let what = format!("the power fails {after} s after a pool of {} disks is agreed to", disks.len());
         let came = narrator
-            .step(&format!("the power fails {after} s after the summary is agreed to"), || {
-                after_summary(boot(&world, &images, &format!("applying-{number}"))?, after, &wishes)
+            .step(&what, || {
+                let vm = boot(&world, &images, &format!("applying-{number}"), disks)?;
+                after_summary(vm, after, &wishes)
             })
             .with_context(|| format!("consoles and logs are in {}", world.run_dir.display()))?;
         narrator.note(came);
@@ -46,8 +53,8 @@ pub fn play(
     Ok(())
 }
 
-fn boot(world: &World, images: &Images, name: &str) -> anyhow::Result<Vm> {
-    let data = DISKS.map(|name| Disk::blank(DATA_DISK).named(name).serial(name));
+fn boot(world: &World, images: &Images, name: &str, disks: &[&str]) -> anyhow::Result<Vm> {
+    let data = disks.iter().map(|name| Disk::blank(DATA_DISK).named(name).serial(name));
     let vm = Appliance::unconfigured(name, images, data).cpus(2).nic(&world.network, world.appliance_mac);
     let vm = vm.launch(&world.run_dir)?;
     Person::at(Seat::at_terminal(&vm)).sees_first()?;
@@ -99,10 +106,13 @@ fn after_summary(mut vm: Vm, after: f64, wishes: &Wishes<'_>) -> anyhow::Result<
     };
     let appliance = Appliance::set_up(vm, 0.0)?;
     let pool = appliance.shell.succeed(
-        "zpool list -H -o name,health; zfs get -H -o value encryption understudy/understudy",
+        "zpool list -H -o name,health; zpool status; zfs get -H -o value encryption understudy/understudy",
         COMMAND,
     )?;
-    ensure!(pool.contains("understudy\tONLINE") && pool.contains("aes-256-gcm"), "the pool is {pool}");
+    let layout = if wishes.disks.len() == DISKS.len() { "mirror-0" } else { "raidz2-0" };
+    for part in ["understudy\tONLINE", layout, "aes-256-gcm"] {
+        ensure!(pool.contains(part), "{part:?} is missing; the pool is {pool}");
+    }
     let name = appliance.shell.succeed("hostname", COMMAND)?;
     ensure!(name.trim() == wishes.host_name, "the box is called {name}");
     Ok(came)

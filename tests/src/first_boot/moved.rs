@@ -3,6 +3,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -95,17 +96,47 @@ fn acts(cast: &mut Cast<'_>, given: &Given) -> anyhow::Result<()> {
         );
         same(&before, &knows(&cast.appliance, &cast.id)?)
     })?;
-    let newcomer = narrator.step(
-        "the box is destroyed; another takes its disks over, at screen and keyboard, and writes a support bundle without a secret",
-        || {
-            cast.appliance.vm.power_cut()?;
-            at_the_screen(cast.world, cast.images, &cast.appliance.vm, given)
-        },
+    narrator.step("the box is destroyed; one that is told to make a pool of its disk refuses", || {
+        cast.appliance.vm.power_cut()?;
+        not_taken(cast)
+    })?;
+    let successor = narrator.step(
+        "another takes its disks over, at screen and keyboard, and writes a support bundle without a secret",
+        || at_the_screen(cast.world, cast.images, &cast.appliance.vm, given),
     )?;
-    cast.appliance = newcomer;
+    cast.appliance = successor;
     narrator.step("it knows the same, row by row", || same(&before, &knows(&cast.appliance, &cast.id)?))?;
     narrator.step("compare every recovery point with its copy", || backups::prove(cast))?;
     narrator.step("the machine dies; its stand-in boots on the other box", || failover::latest(cast))
+}
+
+/// A box whose configuration disk names a disk with a pool on it says so, and leaves the disk as it is, to the last byte.
+fn not_taken(cast: &Cast<'_>) -> anyhow::Result<()> {
+    let disk = cast.appliance.vm.disk_file("data-a")?;
+    let before = digest(&disk)?;
+    let said = Appliance::newcomer(cast.world, cast.images, &disk)?;
+    ensure!(said.contains("Understudy set-up"), "a box took a disk with a pool on it: {said}");
+    ensure!(
+        said.contains("data-a") && said.contains("ZFS pool"),
+        "the refusal does not say what is where: {said}"
+    );
+    cast.narrator.note(&said);
+    ensure!(digest(&disk)? == before, "the refused disk was written to");
+    Ok(())
+}
+
+/// Of what is in a file that is mostly holes.
+fn digest(file: &Path) -> anyhow::Result<String> {
+    let command = "set -o pipefail; tar --create --sparse --hole-detection=raw --mtime=@0 --file=- --absolute-names \"$1\" | sha256sum";
+    let output = Command::new("bash").args(["-c", command, "bash"]).arg(file).output();
+    let output = output.context("cannot start bash")?;
+    ensure!(
+        output.status.success(),
+        "cannot read {}: {}",
+        file.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn same(before: &Value, after: &Value) -> anyhow::Result<()> {
@@ -129,14 +160,14 @@ fn at_the_screen(world: &World, images: &Images, gone: &Vm, given: &Given) -> an
     let begin = Instant::now();
     let stick = Stick::make(&world.run_dir, "TOOLS", STICK, &[])?;
     let disk = |name: &str| anyhow::Ok(Disk::file(gone.disk_file(name)?).named(name).serial(name));
-    let vm = Appliance::unconfigured("newcomer", images, [disk("data-a")?, disk("data-b")?])
+    let vm = Appliance::unconfigured("successor", images, [disk("data-a")?, disk("data-b")?])
         .disk(stick.disk("stick"))
         .user_nic(UserNic::new(Mac::numbered(0x40)).outbound())
         .launch(&world.run_dir)?;
     let person =
         Person::at_the_screen(&vm, Layout::DE_NO_DEAD_KEYS)?.with_album(world.run_dir.join("pictures"))?;
     let wishes =
-        Wishes { host_name: "understudy-2", lan: Lan::Dhcp, password: PASSWORD, disks: ["", ""], erase: &[] };
+        Wishes { host_name: "understudy-2", lan: Lan::Dhcp, password: PASSWORD, disks: &[], erase: &[] };
     for step in set_up::before_storage() {
         match step {
             Step::Keyboard => {

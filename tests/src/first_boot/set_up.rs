@@ -29,8 +29,8 @@ pub struct Wishes<'a> {
     pub host_name: &'a str,
     pub lan: Lan,
     pub password: &'a str,
-    /// Serial numbers of the two disks of the new pool.
-    pub disks: [&'a str; 2],
+    /// Serial numbers of the disks of the new pool.
+    pub disks: &'a [&'a str],
     /// Serial numbers of those among them that hold something that may be lost.
     pub erase: &'a [&'a str],
 }
@@ -41,7 +41,7 @@ impl Default for Wishes<'_> {
             host_name: "backstage",
             lan: Lan::Fixed(fixed()),
             password: PASSWORD,
-            disks: DISKS,
+            disks: &DISKS,
             erase: &[],
         }
     }
@@ -154,7 +154,7 @@ impl Step {
         }
         let screen = person.page(self.shows())?;
         if self == Self::Disks {
-            person.marks_disks(&wishes.disks)?;
+            person.marks_disks(wishes.disks)?;
         }
         person.picture(self.picture())?;
         match self {
@@ -188,7 +188,7 @@ impl Step {
                 Ok(())
             }
             Self::Layout => {
-                person.sees("(*) mirror")?;
+                person.sees(if wishes.disks.len() == DISKS.len() { "(*) mirror" } else { "(*) raidz2" })?;
                 person.types("\n")
             }
             Self::RecoveryKey => {
