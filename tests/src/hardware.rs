@@ -1,5 +1,5 @@
-//! The appliance for real machines, on what those have instead of virtio: SATA and NVMe, an Intel network card, a USB stick with the
-//! answers, the chipset's watchdog. It is the image that ships: nothing in it lets a test in, so it is judged by what it says on its
+//! The appliance for real machines, on what those have instead of virtio: SATA and NVMe, an Intel network card, USB sticks, the
+//! chipset's watchdog. It is the image that ships: nothing in it lets a test in, so it is judged by what it says on its
 //! serial line and by what it answers over its network.
 
 use std::io::{Read, Write};
@@ -7,10 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use qemu_harness::{Bus, Bytes, Card, Disk, Mac, UserNic, Vm};
+use qemu_harness::{Bus, Bytes, Card, Disk, Mac, Seat, UserNic, Vm};
 use regex::Regex;
 
 use crate::appliance::{answers, says_ready};
+use crate::first_boot::{Person, Stick, write_support_bundle};
 use crate::forwarded::ask;
 use crate::narrate::Narrator;
 use crate::proof::not_zero_bytes;
@@ -23,12 +24,13 @@ const HTTPS: u16 = 443;
 /// The gateway is started when somebody asks.
 const ANSWER: Duration = Duration::from_secs(120);
 const DATA_DISK: Bytes = Bytes::gib(4);
+const STICK: Bytes = Bytes::mib(128);
 
 /// What the kernel and systemd have to say before the console comes (regular expressions), and what it proves.
 const SAYS: [(&str, &str); 6] = [
-    (r"sd \S+ \[sd[a-c]\] .*/8\.00 GiB", "the system disk is on SATA"),
+    (r"sd \S+ \[sd[a-d]\] .*/8\.00 GiB", "the system disk is on SATA"),
     (r"nvme nvme0: \S+ ", "an NVMe disk is there"),
-    (r"sd \S+ \[sd[a-c]\] .*/4\.00 GiB", "the other data disk is on SATA"),
+    (r"sd \S+ \[sd[a-d]\] .*/4\.00 GiB", "the other data disk is on SATA"),
     (r"e1000e \S+ eth0: Intel", "the network card is an e1000e, under the name that the settings expect"),
     (r"Using hardware watchdog 'iTCO_wdt'", "the chipset's watchdog runs"),
     (r"Console: switching to colour frame buffer", "the screen shows the console"),
@@ -47,6 +49,7 @@ pub fn play(
         has_microcode(&image.initramfs)?;
         Ok((image.disk.context("the recipe makes no disk")?, firmware(builder, &image.release)?))
     })?;
+    let stick = Stick::make(&world.run_dir, "TOOLS", STICK, &[])?;
     let blank = |name| Disk::blank(DATA_DISK).named(name).serial(name);
     let vm = Vm::build("hardware")
         .memory(Bytes::gib(4))
@@ -56,6 +59,7 @@ pub fn play(
         .disk(blank("data-a").on(Bus::Nvme))
         .disk(blank("data-b").on(Bus::Sata))
         .disk(answers(ADDRESS).on(Bus::Usb))
+        .disk(stick.disk("stick").on(Bus::Usb))
         .cards(Card::E1000e)
         .user_nic(UserNic::new(Mac::numbered(0x40)).forward(HTTPS))
         .qemu_args(["-action", "watchdog=reset"])
@@ -64,7 +68,14 @@ pub fn play(
     vm.screenshot(world.run_dir.join("screen.png"))?;
     narrator.step("its drivers are those of real machines", || drivers(&vm))?;
     narrator.step("both disks hold a half of the pool", || halves(&vm))?;
-    narrator.step("its gateway answers through the network card", || gateway_answers(&vm))
+    narrator.step("its gateway answers through the network card", || gateway_answers(&vm))?;
+    narrator.step("its console writes a support bundle to another USB stick", || {
+        let text = write_support_bundle(&Person::at(Seat::at_terminal(&vm)), &stick)?;
+        for part in ["backstage", "IMAGE_VERSION="] {
+            ensure!(text.contains(part), "the support bundle does not have {part:?} in it");
+        }
+        Ok(())
+    })
 }
 
 /// Microcode of either make, whatever processor has built the image. It stands before what is compressed, under names that the kernel

@@ -27,8 +27,18 @@ pub fn play(person: &Person<'_>, vm: &Vm, given: &Given, stick: &Stick) -> anyho
     let secrets = Secrets::of(&shell, given)?;
     log_all(&shell, given, &secrets)?;
 
+    let text = write(person, stick)?;
+    for part in [HARMLESS, "backstage", "(removed)", "IMAGE_VERSION="] {
+        ensure!(text.contains(part), "the support bundle does not have {part:?} in it");
+    }
+    secrets.are_not_in(&text)
+}
+
+/// Has a bundle written to a stick, and gives the text of all files in it.
+pub fn write(person: &Person<'_>, stick: &Stick) -> anyhow::Result<String> {
     person.opens("Support bundle")?;
     person.page("Which stick shall it be written to?")?;
+    person.chooses(stick.label())?;
     person.picture("support-bundle")?;
     person.button("Write it")?;
     let said = words(&person.seat.wait_until("the bundle's name", WRITTEN, |screen| {
@@ -42,11 +52,7 @@ pub fn play(person: &Person<'_>, vm: &Vm, given: &Given, stick: &Stick) -> anyho
 
     let names = stick.names()?;
     ensure!(names == [name], "the stick has {names:?}, and not {name} alone");
-    let text = unpack(&stick.read(name)?)?;
-    for part in [HARMLESS, "backstage", "(removed)", "IMAGE_VERSION="] {
-        ensure!(text.contains(part), "the support bundle does not have {part:?} in it");
-    }
-    secrets.are_not_in(&text)
+    unpack(&stick.read(name)?)
 }
 
 /// What must not leave the box.

@@ -14,6 +14,10 @@ pub use cuts::play as cuts;
 pub use moved::play as moved;
 pub use pictures::play as pictures;
 
+pub(crate) use bundle::write as write_support_bundle;
+pub(crate) use person::Person;
+pub(crate) use stick::Stick;
+
 use std::path::Path;
 
 use qemu_harness::{Disk, UserNic};

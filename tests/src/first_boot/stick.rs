@@ -1,5 +1,5 @@
 //! What somebody puts into the box: a disk with a FAT file system. The kernel of the image for virtual machines knows no USB; a box takes a
-//! FAT disk of a virtual machine's for a stick.
+//! FAT disk of a virtual machine's for a stick. The image for real machines gets it over USB.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +10,7 @@ use qemu_harness::{Bytes, Disk};
 /// A stick, which is a raw file here.
 pub struct Stick {
     file: PathBuf,
+    label: String,
 }
 
 impl Stick {
@@ -19,11 +20,16 @@ impl Stick {
         let created = std::fs::File::create(&file).and_then(|file| file.set_len(size.get()));
         created.with_context(|| format!("cannot make {}", file.display()))?;
         run(Command::new("mkfs.vfat").args(["-F", "32", "-n", label]).arg(&file))?;
-        let stick = Self { file };
+        let stick = Self { file, label: label.to_owned() };
         if !files.is_empty() {
             run(stick.mtools("mcopy").args(files).arg("::"))?;
         }
         Ok(stick)
+    }
+
+    /// What it is called.
+    pub fn label(&self) -> &str {
+        &self.label
     }
 
     /// Where all of it lies.
