@@ -9,7 +9,7 @@ use qemu_harness::{Bytes, Deadline, Disk, Mac, Seat, UserNic};
 use super::person::Person;
 use super::set_up::{self, DISKS, Given, Lan, Wishes};
 use super::stick::Stick;
-use crate::appliance::{ADDRESS, Appliance, DATA_DISK, OUTSIDE, OVERVIEW, port, words};
+use crate::appliance::{ADDRESS, Appliance, OUTSIDE, OVERVIEW, port, words};
 use crate::narrate::Narrator;
 use crate::update::{self, Mirror, NEXT, Options, TAMPERED};
 use crate::world::{Images, World};
@@ -59,8 +59,7 @@ fn boot(
     narrator: &Narrator,
 ) -> anyhow::Result<(Appliance, Given)> {
     let begin = Instant::now();
-    let data = DISKS.map(|name| Disk::blank(DATA_DISK).named(name).serial(name));
-    let vm = Appliance::unconfigured("appliance", images, data)
+    let vm = Appliance::unconfigured("appliance", images, set_up::blank(&DISKS))
         .cpus(2)
         .disk(stick.disk("stick"))
         .disk(Disk::files("UNDERSTUDY", [("understudy.toml", WRONG_ANSWERS)]).named("answers"))

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use qemu_harness::{Deadline, Disk, Seat, Vm};
+use qemu_harness::{Deadline, Seat, Vm};
 
 use super::person::Person;
 use super::prepare;
@@ -54,8 +54,9 @@ pub fn play(
 }
 
 fn boot(world: &World, images: &Images, name: &str, disks: &[&str]) -> anyhow::Result<Vm> {
-    let data = disks.iter().map(|name| Disk::blank(DATA_DISK).named(name).serial(name));
-    let vm = Appliance::unconfigured(name, images, data).cpus(2).nic(&world.network, world.appliance_mac);
+    let vm = Appliance::unconfigured(name, images, set_up::blank(disks))
+        .cpus(2)
+        .nic(&world.network, world.appliance_mac);
     let vm = vm.launch(&world.run_dir)?;
     Person::at(Seat::at_terminal(&vm)).sees_first()?;
     Ok(vm)

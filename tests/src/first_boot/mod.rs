@@ -20,9 +20,9 @@ pub(crate) use stick::Stick;
 
 use std::path::Path;
 
-use qemu_harness::{Disk, UserNic};
+use qemu_harness::UserNic;
 
-use crate::appliance::{Appliance, DATA_DISK, OUTSIDE};
+use crate::appliance::{Appliance, OUTSIDE};
 use crate::narrate::Narrator;
 use crate::world::{Images, World};
 
@@ -41,8 +41,7 @@ fn prepare(
 /// As [`Appliance::boot_with_outside`], but set up by typing at the serial line, with an encrypted pool.
 pub fn boot_with_outside(world: &World, images: &Images, narrator: &Narrator) -> anyhow::Result<Appliance> {
     let begin = std::time::Instant::now();
-    let data = set_up::DISKS.map(|name| Disk::blank(DATA_DISK).named(name).serial(name));
-    let vm = Appliance::unconfigured("appliance", images, data)
+    let vm = Appliance::unconfigured("appliance", images, set_up::blank(&set_up::DISKS))
         .cpus(2)
         .nic(&world.network, world.appliance_mac)
         .user_nic(UserNic::new(OUTSIDE).outbound())

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use qemu_harness::{Disk, Key, Layout, Mac, UserNic};
+use qemu_harness::{Key, Layout, Mac, UserNic};
 
 use super::person::Person;
 use super::prepare;
 use super::set_up::{self, DISKS, Lan, Wishes};
-use crate::appliance::{Appliance, DATA_DISK};
+use crate::appliance::Appliance;
 use crate::narrate::Narrator;
 
 /// Sets a box up at its screen, with a mirror, encrypted, and its address from the network; each page is kept as a PNG in `album`.
@@ -19,8 +19,7 @@ pub fn play(
     narrator: &Narrator,
 ) -> anyhow::Result<()> {
     let (world, images) = prepare(workspace, builder, out, narrator)?;
-    let data = DISKS.map(|name| Disk::blank(DATA_DISK).named(name).serial(name));
-    let vm = Appliance::unconfigured("appliance", &images, data)
+    let vm = Appliance::unconfigured("appliance", &images, set_up::blank(&DISKS))
         .cpus(2)
         .user_nic(UserNic::new(Mac::numbered(0x40)).outbound())
         .launch(&world.run_dir)?;

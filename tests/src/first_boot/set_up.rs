@@ -3,16 +3,21 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use qemu_harness::{Key, Seat, Vm};
+use qemu_harness::{Disk, Key, Seat, Vm};
 
 use super::person::Person;
-use crate::appliance::{ADDRESS, OVERVIEW, words};
+use crate::appliance::{ADDRESS, DATA_DISK, OVERVIEW, words};
 use crate::narrate::Narrator;
 
 /// A password that is not guessed.
 pub const PASSWORD: &str = "tubular giraffe mending slate";
 /// Serial numbers of a box's data disks.
 pub const DISKS: [&str; 2] = ["data-a", "data-b"];
+
+/// Disks with nothing on them, by their serial numbers.
+pub fn blank(disks: &[&str]) -> impl Iterator<Item = Disk> {
+    disks.iter().map(|name| Disk::blank(DATA_DISK).named(name).serial(name))
+}
 
 /// How a box is to be reached.
 pub enum Lan {
